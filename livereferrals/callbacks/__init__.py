@@ -1,0 +1,1 @@
+"""Partner callbacks: what is owed to whom, and the worker that pays it."""

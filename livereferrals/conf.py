@@ -1,0 +1,297 @@
+"""Settings: their names, types, defaults and old names. The only module that reads `django.conf.settings`.
+
+    from livereferrals import conf
+    conf.settings.ATTRIBUTION_WINDOW        # a timedelta, or None
+
+Values are read when used, parsed once and dropped when a test overrides them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from livereferrals.exceptions import ConfigurationError
+from livereferrals.setting_types import (
+    Group,
+    Setting,
+    flag,
+    one_of,
+    optional_flag,
+    optional_span,
+    optional_text,
+    ports,
+    span,
+    spans,
+    text,
+    texts,
+    whole,
+    words,
+)
+
+ROOT: Final = "LIVEREFERRALS"
+OLD_SETTINGS: Final = (
+    "AFFILIATE_QUERY_STRING_KEY",
+    "AFFILIATE_SESSION_KEY",
+    "AFFILIATE_TRIGGERS",
+    "DJANGO_REFERRALS_SETTINGS",
+)
+
+
+# --- old names ----------------------------------------------------------------------------------------------------------
+
+
+def _hype(key: str) -> Callable[[], object | None]:
+    """Read a key of django-hype's dict, else nothing."""
+
+    def read() -> object | None:
+        old = getattr(django_settings, "DJANGO_REFERRALS_SETTINGS", None) or {}
+        return old.get(key)
+
+    return read
+
+
+def _old_parameters() -> object | None:
+    """Build `PARAMETERS` from the names that the older packages used (P-33), else nothing."""
+    link = _hype("URL_PARAM")()
+    partner = getattr(django_settings, "AFFILIATE_QUERY_STRING_KEY", None)
+    if link is None and partner is None:
+        return None
+    return {str(link or "ref"): "link", str(partner or "affiliate_id"): "partner"}
+
+
+def _old_session_key() -> object | None:
+    return getattr(django_settings, "AFFILIATE_SESSION_KEY", None)
+
+
+# --- the feed's numbers -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedLimits:
+    """The numbers of the feed protocol, section 10 and `hello.limits`; all may be overridden by name."""
+
+    window_events: int = 2000
+    """Events that may be unacknowledged towards one client."""
+    window_bytes: int = 1_048_576
+    """Bytes that may be unacknowledged towards one client."""
+    batch_events: int = 500
+    """Events in one batch at most."""
+    message_bytes: int = 262_144
+    """Bytes of one message to a client at most."""
+    rate_bytes_s: int = 65_536
+    """Average pace towards a client that does not acknowledge."""
+    event_bytes: int = 32_768
+    """Bytes of one event at most."""
+    frames_s: int = 20
+    """Live frames of one topic a second."""
+    connections_token: int = 5
+    """Open connections of one token."""
+    connections_partner: int = 20
+    """Open connections of one partner."""
+    connects_minute: int = 10
+    """New connections a minute for a token, after the burst."""
+    connects_burst: int = 20
+    """New connections at once for a token."""
+    failures_minute: int = 10
+    """Failed authentications a minute from one address."""
+    client_messages_s: int = 20
+    """Messages a second that a client may send."""
+    client_messages_burst: int = 40
+    """Messages at once that a client may send."""
+    client_message_bytes: int = 4096
+    """Bytes of one message from a client at most."""
+    ack_timeout_s: int = 60
+    """Seconds that a full window may go without an acknowledgement."""
+    silence_timeout_s: int = 90
+    """Seconds that an acknowledging client may be silent."""
+
+
+def feed_limits(value: object) -> FeedLimits:
+    """Parse a dict of overrides into the whole set of numbers."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a dict, got {value!r}")  # noqa: TRY004 - as above
+    known = {field.name for field in fields(FeedLimits)}
+    for name, number in value.items():
+        if name not in known:
+            raise ValueError(f"unknown limit {name!r}; known are {', '.join(sorted(known))}")
+        whole(1, 2**40)(number)
+    return FeedLimits(**value)
+
+
+# --- the keys -------------------------------------------------------------------------------------------------------------
+
+
+class RootGroup(Group):
+    """The dict `LIVEREFERRALS` itself."""
+
+    path = ROOT
+
+    def raw(self) -> Mapping[str, Any]:
+        """Return the dict as the host wrote it."""
+        value = getattr(django_settings, ROOT, {})
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(ROOT, f"expected a dict, got {value!r}")
+        return value
+
+
+class CallbackSettings(RootGroup):
+    """The keys of the sub-dict `CALLBACKS`."""
+
+    path = f"{ROOT}['CALLBACKS']"
+
+    WORKER = Setting("embedded", one_of("embedded", "external", "off"))
+    """Where deliveries are made: in the server process, in `manage.py livereferrals worker`, or nowhere."""
+    ALLOW = Setting[tuple[str, ...]]((), texts)
+    """Host names, `*.suffix` or networks, each with optional `:port`, that may be called although private."""
+    BLOCK = Setting[tuple[str, ...]]((), texts)
+    """Host names, `*.suffix` or networks that are never called; wins over `ALLOW`."""
+    PORTS = Setting[tuple[int, ...]]((80, 443, 8080, 8443), ports)
+    """TCP ports that may be called."""
+    RETRY_SCHEDULE = Setting[tuple[timedelta, ...]](
+        tuple(
+            timedelta(seconds=seconds) for seconds in (10, 30, 120, 600, 1800, 7200, 18000, 36000, 50400, 64800, 79200)
+        ),
+        spans,
+    )
+    """Waits after the first, second ... failure; one more attempt than waits, about 72 hours in all."""
+    HOLD_DAYS = Setting(14, whole(1, 365))
+    """Days after which a delivery on hold expires."""
+    CONCURRENCY = Setting(200, whole(1, 10_000))
+    """Requests at the same time in one worker."""
+    PER_ORIGIN = Setting(64, whole(1, 10_000))
+    """Requests at the same time to one scheme, host and port in one worker."""
+    SHUTDOWN_GRACE = Setting(timedelta(seconds=20), span)
+    """How long a stopping worker waits for requests in flight."""
+    CA_BUNDLE = Setting[str | None](None, optional_text)
+    """Path of further certificate authorities to trust."""
+    DOCS_URL = Setting("https://github.com/livereferrals/livereferrals", text)
+    """Address in the User-Agent that tells partners what called them."""
+
+    def raw(self) -> Mapping[str, Any]:
+        """Return the sub-dict as the host wrote it."""
+        value = super().raw().get("CALLBACKS", {})
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(self.path, f"expected a dict, got {value!r}")
+        return value
+
+
+class Settings(RootGroup):
+    """The keys of `LIVEREFERRALS`; `TRIGGERS` has its own reader because two settings are joined in it."""
+
+    BASE_URL = Setting[str | None](None, optional_text)
+    """Scheme and host for absolute URLs made without a request."""
+    PARAMETERS = Setting[dict[str, str]](
+        {"ref": "link", "affiliate_id": "partner"}, words(("link", "partner")), old=_old_parameters
+    )
+    """Query parameters caught on any URL, and what their value names."""
+    PARAMETER_HOPS = Setting[dict[str, str]]({"ref": "link_url"}, words(("link_url", "direct")))
+    """Parameters that go through the link's URL; all others are one redirect."""
+    DEFAULT_REDIRECT = Setting("/", text)
+    """Where a link leads without a usable `next` and without a target of its own."""
+    ALLOWED_REDIRECT_HOSTS = Setting[tuple[str, ...]]((), texts)
+    """Further hosts that `next` may name; `.example.org` means its sub-domains too."""
+    MAX_NEXT_LENGTH = Setting(8192, whole(1, 65_536))
+    """A longer `next` counts as absent."""
+    COOKIE_NAME = Setting("livereferrals_visitor", text, old=_hype("COOKIE_KEY"))
+    """Name of the visitor's cookie."""
+    COOKIE_MAX_AGE = Setting(31_536_000, whole(1, 400 * 86_400), old=_hype("COOKIE_MAX_AGE"))
+    """Seconds that the visitor's cookie lives."""
+    COOKIE_DOMAIN = Setting[str | None](None, optional_text)
+    """Domain of the visitor's cookie."""
+    COOKIE_PATH = Setting("/", text)
+    """Path of the visitor's cookie."""
+    COOKIE_SAMESITE = Setting("Lax", one_of("Lax", "Strict", "None"))
+    """SameSite of the visitor's cookie."""
+    COOKIE_HTTPONLY = Setting(default=True, parse=flag, old=_hype("COOKIE_HTTPONLY"))
+    """HttpOnly of the visitor's cookie."""
+    COOKIE_SECURE = Setting[bool | None](None, optional_flag)
+    """Secure of the visitor's cookie; `None`: as the request."""
+    REPEAT_WINDOW = Setting(timedelta(hours=24), span)
+    """A second follow of one link by one visitor inside it is a repeat."""
+    ATTRIBUTION = Setting("last_click", one_of("last_click", "first_click"))
+    """Which eligible hit is credited."""
+    ATTRIBUTION_WINDOW = Setting[timedelta | None](timedelta(days=90), optional_span)
+    """How old a hit may be to be credited; `None`: no limit."""
+    IP = Setting("truncate", one_of("truncate", "full", "none"))
+    """What is kept of a visitor's address."""
+    DEFAULT_CURRENCY = Setting[str | None](None, optional_text)
+    """ISO 4217 code for amounts without a currency."""
+    TRIGGER_ERRORS = Setting("log", one_of("log", "raise"))
+    """What happens to an error in a receiver; tests of a host project want `raise`."""
+    FEED_RETENTION = Setting(timedelta(days=7), span)
+    """How long events can be resumed."""
+    FEED_HEARTBEAT = Setting(timedelta(seconds=20), span)
+    """Pause after which a quiet connection gets a heartbeat."""
+    FEED_POLL_INTERVAL = Setting(timedelta(seconds=1), span)
+    """How often a hub looks by itself when no hint comes."""
+    FEED_LIMITS = Setting(FeedLimits(), feed_limits)
+    """The feed protocol's numbers."""
+    FEED_ALLOWED_ORIGINS = Setting[tuple[str, ...] | None](None, lambda value: None if value is None else texts(value))
+    """Origins whose pages may open the feed; `None`: any."""
+    FEED_REQUIRE_TLS = Setting(default=False, parse=flag)
+    """Refuse feed connections that are not over TLS."""
+    FEED_MAX_AGE = Setting(timedelta(hours=12), span)
+    """Age at which a feed connection is ended."""
+    FEED_DRAIN = Setting(timedelta(seconds=15), span)
+    """Bound on draining the connections of a stopping process."""
+
+    def trigger_entries(self) -> list[tuple[str, object]]:
+        """Return each declared trigger with the place that declares it, new settings first (S-01, S-02).
+
+        Raises:
+            ConfigurationError: one of the two settings is not a list.
+        """
+        entries: list[tuple[str, object]] = []
+        places = (
+            (f"{ROOT}['TRIGGERS']", self.raw().get("TRIGGERS", ())),
+            ("AFFILIATE_TRIGGERS", getattr(django_settings, "AFFILIATE_TRIGGERS", ())),
+        )
+        for place, declared in places:
+            if isinstance(declared, (str, Mapping)) or not isinstance(declared, Sequence):
+                raise ConfigurationError(place, f"expected a list of triggers, got {declared!r}")
+            entries.extend((f"{place}[{index}]", entry) for index, entry in enumerate(declared))
+        return entries
+
+
+settings = Settings()
+callbacks = CallbackSettings()
+
+KNOWN_KEYS: Final = frozenset({*Settings.declared(), "TRIGGERS", "CALLBACKS"})
+
+
+def problems() -> list[ConfigurationError]:
+    """Return an error for each value that cannot be used; reads no database."""
+    found: list[ConfigurationError] = []
+    for group in (settings, callbacks):
+        for key in group.declared().values():
+            try:
+                key.read(group)
+            except ConfigurationError as error:
+                found.append(error)
+                if error.key == group.path:
+                    break
+    return found
+
+
+def unknown_keys() -> list[str]:
+    """Return the keys that the host wrote and nobody reads, as `LIVEREFERRALS['NAME']`."""
+    pairs: tuple[tuple[Group, frozenset[str]], ...] = (
+        (settings, KNOWN_KEYS),
+        (callbacks, frozenset(CallbackSettings.declared())),
+    )
+    return [f"{group.path}[{name!r}]" for group, known in pairs for name in group.raw() if name not in known]
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == ROOT or setting in OLD_SETTINGS:
+        settings.forget()
+        callbacks.forget()
+
+
+setting_changed.connect(_forget, dispatch_uid="livereferrals.conf")

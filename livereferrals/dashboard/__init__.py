@@ -1,0 +1,1 @@
+"""The live dashboard: pages, statistics and the socket that keeps them current."""

@@ -1,0 +1,91 @@
+"""Rollups: what adds up, by the hour over all, by day and partner, by day and link.
+
+They hold exactly the events up to the cursor in `RollupState`; what is shown adds the tail after it. Rows with an empty
+trigger and currency count hits, visitors and claims; the others count the confirmations of one trigger and currency.
+Hours and days are those of the project's `TIME_ZONE`.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+
+class RollupState(models.Model):
+    """The one row that holds the place up to which the rollups are complete; its lock is the writer's."""
+
+    SINGLETON = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON, editable=False)
+    epoch = models.CharField(max_length=16, blank=True)
+    seq = models.BigIntegerField(default=0)
+    time_zone = models.CharField(max_length=64, blank=True, help_text="The zone whose hours and days the rows hold.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="lr_rollup_singleton")]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.seq}"
+
+
+class Totals(models.Model):
+    """The columns that add up."""
+
+    trigger = models.CharField(max_length=100, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    hits = models.BigIntegerField(default=0)
+    visitors = models.BigIntegerField(default=0, help_text="Hits that are no repeats.")
+    claims = models.BigIntegerField(default=0)
+    confirmations = models.BigIntegerField(default=0, help_text="Less the reversed ones, on the confirmation's day.")
+    reversals = models.BigIntegerField(default=0)
+    amount_micros = models.BigIntegerField(default=0, help_text="Less what was reversed, on the confirmation's day.")
+
+    class Meta:
+        abstract = True
+
+
+class HourlyTotal(Totals):
+    """Totals over all, by the hour."""
+
+    starts_at = models.DateTimeField(help_text="The beginning of the hour.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["starts_at", "trigger", "currency"], name="lr_hourly_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d %H}h"
+
+
+class DailyPartnerTotal(Totals):
+    """Totals of one partner, by the day."""
+
+    day = models.DateField()
+    partner = models.CharField(max_length=8, help_text="The partner's uid.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["partner", "day", "trigger", "currency"], name="lr_daily_partner_one"),
+        ]
+        indexes = [models.Index(fields=["day"], name="lr_daily_partner_day")]
+
+    def __str__(self) -> str:
+        return f"{self.partner} {self.day}"
+
+
+class DailyLinkTotal(Totals):
+    """Totals of one link, by the day."""
+
+    day = models.DateField()
+    link = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["link", "day", "trigger", "currency"], name="lr_daily_link_one"),
+        ]
+        indexes = [models.Index(fields=["day"], name="lr_daily_link_day")]
+
+    def __str__(self) -> str:
+        return f"{self.link} {self.day}"

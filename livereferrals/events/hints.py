@@ -1,0 +1,108 @@
+"""Hints: "there is something new in the log". They carry no data; losing one delays a reader by a poll interval.
+
+Inside a process a hint is a call to each listener, from whichever thread has it. To other processes it goes over the
+channel layer, where the host has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from asgiref.sync import async_to_sync
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+from livereferrals import ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+GROUP = "livereferrals"
+ANNOUNCE_TIMEOUT_S = 2.0
+LISTEN_RETRY_S = 1.0
+PROCESS = ids.random_identifier(12)
+"""Tells a process its own hints from those of others."""
+
+_listeners: set[Callable[[], None]] = set()
+_lock = threading.Lock()
+
+
+def add_listener(listener: Callable[[], None]) -> None:
+    """Call `listener` at each hint, from any thread: it must be quick and thread-safe."""
+    with _lock:
+        _listeners.add(listener)
+
+
+def remove_listener(listener: Callable[[], None]) -> None:
+    """Stop calling `listener`."""
+    with _lock:
+        _listeners.discard(listener)
+
+
+def notify() -> None:
+    """Wake every reader of this process."""
+    with _lock:
+        listeners = list(_listeners)
+    for listener in listeners:
+        listener()
+
+
+def crosses_processes() -> bool:
+    """Whether the host's channel layer reaches other processes."""
+    layer = get_channel_layer()
+    return layer is not None and not isinstance(layer, InMemoryChannelLayer)
+
+
+async def aannounce() -> None:
+    """Send a hint to the other processes over the channel layer; log and go on when the layer is away."""
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    try:
+        async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
+            await layer.group_send(GROUP, {"type": "livereferrals.hint", "origin": PROCESS})
+    except Exception:
+        logger.warning(
+            "A hint could not be sent; watchers elsewhere poll.", exc_info=True, extra={"action": "hint.lost"}
+        )
+
+
+def announce() -> None:
+    """Send a hint to the other processes from a plain thread."""
+    if crosses_processes():
+        async_to_sync(aannounce)()
+
+
+async def receive_forever() -> None:
+    """Pass hints of other processes to this one's listeners, until cancelled."""
+    if not crosses_processes():
+        return
+    failing = False
+    while True:
+        try:
+            await _receive()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            if not failing:
+                logger.warning("Hints cannot be received; polling.", exc_info=True, extra={"action": "hints.away"})
+            failing = True
+            await asyncio.sleep(LISTEN_RETRY_S)
+
+
+async def _receive() -> None:
+    layer = get_channel_layer()
+    assert layer is not None  # noqa: S101 - for the type checker; receive_forever() has looked
+    channel = await layer.new_channel()
+    await layer.group_add(GROUP, channel)
+    try:
+        while True:
+            message = await layer.receive(channel)
+            if message.get("origin") != PROCESS:
+                notify()
+    finally:
+        await layer.group_discard(GROUP, channel)

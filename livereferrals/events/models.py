@@ -1,0 +1,106 @@
+"""Rows of the event log, its head, and what each process says of itself."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from livereferrals import ids
+
+
+class EventType(models.TextChoices):
+    """What happened; the same word on every channel."""
+
+    HIT = "hit", "hit"
+    CLAIM = "claim", "claim"
+    CONFIRMATION = "confirmation", "confirmation"
+    REVERSAL = "reversal", "reversal"
+    DELIVERY = "delivery", "delivery"
+
+
+class Event(models.Model):
+    """One entry of the event log, belonging to at most one partner.
+
+    `data` is what the partner sees (feed protocol, 5.4). Without a `seq` the event is committed and not yet numbered.
+    There are no foreign keys: the log is below everything and outlives what it tells of.
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
+    seq = models.BigIntegerField(null=True, unique=True, help_text="Place in the log, given after commit.")
+    type = models.CharField(max_length=12, choices=EventType)
+    occurred_at = models.DateTimeField(help_text="When it happened.")
+    numbered_at = models.DateTimeField(null=True, help_text="When it got its number; never goes back.")
+    partner = models.CharField(max_length=8, blank=True, help_text="The partner's uid; empty: the house's own.")
+    link = models.UUIDField(null=True)
+    link_identifier = models.CharField(max_length=50, blank=True)
+    visitor = models.UUIDField(null=True, help_text="For erasure; the partner sees the one in `data`.")
+    user = models.CharField(max_length=64, blank=True, help_text="The user's primary key as text; never sent.")
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = "event"
+        verbose_name_plural = "events"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(seq__isnull=True, numbered_at__isnull=True) | Q(seq__gt=0, numbered_at__isnull=False),
+                name="lr_event_numbered_whole",
+            ),
+        ]
+        indexes = [
+            # The sequencer's only question: what has no number yet.
+            models.Index(fields=["id"], name="lr_event_unnumbered", condition=Q(seq__isnull=True)),
+            # A partner's topic, and the last rows of one partner.
+            models.Index(fields=["partner", "seq"], name="lr_event_partner_seq"),
+            # A link's topic, and the last rows of one link.
+            models.Index(fields=["link", "seq"], name="lr_event_link_seq", condition=Q(link__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.seq if self.seq is not None else 'unnumbered'}"
+
+
+class EventLog(models.Model):
+    """The one row that holds the log's epoch and bounds; its lock is the sequencer's."""
+
+    SINGLETON = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON, editable=False)
+    epoch = models.CharField(max_length=16, default=ids.random_epoch)
+    head = models.BigIntegerField(default=0, help_text="Number of the newest event.")
+    oldest = models.BigIntegerField(default=0, help_text="The first kept event is the one after this.")
+    last_numbered_at = models.DateTimeField(null=True)
+    house_key = models.CharField(max_length=64, default=ids.random_key, help_text="Keys the house's user hashes.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "event log"
+        verbose_name_plural = "event log"
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="lr_eventlog_singleton"),
+            models.CheckConstraint(condition=Q(oldest__gte=0, head__gte=models.F("oldest")), name="lr_eventlog_bounds"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.head}"
+
+
+class ProcessStatus(models.Model):
+    """What one process last said of itself: its hub's position, its worker, its open connections."""
+
+    id = models.CharField(primary_key=True, max_length=100, help_text="Host, process id and its start time.")
+    kind = models.CharField(max_length=12, help_text="server or worker")
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    hub_seq = models.BigIntegerField(null=True)
+    watchers = models.PositiveIntegerField(default=0)
+    worker = models.BooleanField(default=False, help_text="Whether it makes deliveries.")
+    connections = models.JSONField(default=dict, help_text="Open feed connections by token id.")
+    housekeeping = models.JSONField(default=dict, help_text="When each chore was last done.")
+
+    class Meta:
+        verbose_name = "process"
+        verbose_name_plural = "processes"
+        indexes = [models.Index(fields=["seen_at"], name="lr_process_seen")]
+
+    def __str__(self) -> str:
+        return self.id

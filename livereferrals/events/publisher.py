@@ -1,0 +1,93 @@
+"""The publisher: after a commit it numbers the events and wakes the readers, in a thread of its own.
+
+The numbering transaction stands in nobody's way: the request that committed has long been answered. What commits while
+one numbering runs is taken by the next one together.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from django.db import DatabaseError, connections, router, transaction
+
+from livereferrals.events import hints, sequencer
+from livereferrals.events.models import Event
+
+logger = logging.getLogger(__name__)
+
+IDLE_CLOSE_S = 0.5
+"""Quiet time after which the thread gives its database connection back."""
+RETRY_S = 0.5
+"""Pause after a database error."""
+
+
+class Publisher:
+    """A daemon thread, made at the first commit and anew in each forked child."""
+
+    def __init__(self) -> None:
+        self.inline = False
+        """Number in the committing thread: for tests, where a second connection could see nothing."""
+        self._wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._pid: int | None = None
+
+    def wake(self) -> None:
+        """Have everything numbered soon; returns at once."""
+        if self.inline or self._is_private_database():
+            publish_now()
+            return
+        self._wanted.set()
+        if self._pid != os.getpid():
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            self._wanted = threading.Event()
+            self._wanted.set()
+            self._pid = os.getpid()
+            threading.Thread(target=self._run, name="livereferrals-publisher", daemon=True).start()
+
+    def _run(self) -> None:
+        wanted = self._wanted
+        while True:
+            if not wanted.wait(IDLE_CLOSE_S):
+                connections.close_all()
+                wanted.wait()
+            wanted.clear()
+            try:
+                publish_now()
+            except DatabaseError:
+                logger.warning("Events wait for their numbers.", exc_info=True, extra={"action": "sequencer.away"})
+                connections.close_all()
+                threading.Event().wait(RETRY_S)
+                wanted.set()
+
+    @staticmethod
+    def _is_private_database() -> bool:
+        """Whether only this thread's connection can see the rows (SQLite in memory)."""
+        connection = connections[router.db_for_write(Event)]
+        return connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined] # SQLite's
+
+
+publisher = Publisher()
+
+
+def publish_now() -> None:
+    """Number what is committed and wake the readers here and, over the channel layer, elsewhere."""
+    if sequencer.number_events():
+        hints.notify()
+        hints.announce()
+
+
+def wake_after_commit() -> None:
+    """The hook: a named function, because Django logs `func.__qualname__` of a failing one, which a partial lacks."""
+    publisher.wake()
+
+
+def publish_on_commit(alias: str) -> None:
+    """Have the events of the current transaction numbered once it has committed."""
+    transaction.on_commit(wake_after_commit, using=alias, robust=True)

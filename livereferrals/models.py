@@ -1,0 +1,35 @@
+"""Every model of the app, where Django looks for them."""
+
+from __future__ import annotations
+
+from livereferrals.callbacks.models import Delivery, DeliveryAttempt, Endpoint, SigningSecret, Subscription
+from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
+from livereferrals.events.models import Event, EventLog, ProcessStatus
+from livereferrals.streaming.models import FeedTicket, FeedToken
+from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Reversal, Visitor
+from livereferrals.triggers.models import TriggerCount, TriggerFiring
+
+__all__ = [
+    "Confirmation",
+    "DailyLinkTotal",
+    "DailyPartnerTotal",
+    "Delivery",
+    "DeliveryAttempt",
+    "Endpoint",
+    "Event",
+    "EventLog",
+    "FeedTicket",
+    "FeedToken",
+    "HourlyTotal",
+    "Partner",
+    "ProcessStatus",
+    "ReferralHit",
+    "ReferralLink",
+    "Reversal",
+    "RollupState",
+    "SigningSecret",
+    "Subscription",
+    "TriggerCount",
+    "TriggerFiring",
+    "Visitor",
+]

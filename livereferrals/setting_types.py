@@ -1,0 +1,178 @@
+"""How a setting is declared and parsed: raw value in, typed value out, or words for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Generic, Self, TypeVar, overload
+
+from livereferrals.exceptions import ConfigurationError
+
+T = TypeVar("T")
+
+
+def text(value: object) -> str:
+    """Parse a non-empty string."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected text, got {value!r}")
+    return value
+
+
+def optional_text(value: object) -> str | None:
+    """Parse a non-empty string or `None`."""
+    return None if value is None else text(value)
+
+
+def flag(value: object) -> bool:
+    """Parse a Boolean."""
+    if not isinstance(value, bool):
+        raise ValueError(f"expected True or False, got {value!r}")
+    return value
+
+
+def optional_flag(value: object) -> bool | None:
+    """Parse a Boolean or `None`."""
+    return None if value is None else flag(value)
+
+
+def whole(low: int, high: int) -> Callable[[object], int]:
+    """Parse a whole number between `low` and `high`, both included."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"expected a whole number from {low} to {high}, got {value!r}")
+        return value
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[object], str]:
+    """Parse one of the given words."""
+
+    def parse(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(map(repr, choices))}, got {value!r}")
+        return str(value)
+
+    return parse
+
+
+def span(value: object) -> timedelta:
+    """Parse a positive `timedelta`; a number counts as seconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = timedelta(seconds=value)
+    if not isinstance(value, timedelta) or value <= timedelta(0):
+        raise ValueError(f"expected a positive timedelta, got {value!r}")
+    return value
+
+
+def optional_span(value: object) -> timedelta | None:
+    """Parse a positive `timedelta` or `None` for no limit."""
+    return None if value is None else span(value)
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Parse a list of strings."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(f"expected a list of texts, got {value!r}")
+    return tuple(text(item) for item in value)
+
+
+def spans(value: object) -> tuple[timedelta, ...]:
+    """Parse a list of positive times; numbers count as seconds."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(f"expected a list of timedeltas, got {value!r}")
+    return tuple(span(item) for item in value)
+
+
+def ports(value: object) -> tuple[int, ...]:
+    """Parse a list of TCP ports."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(f"expected a list of ports, got {value!r}")
+    return tuple(whole(1, 65535)(item) for item in value)
+
+
+def words(allowed: tuple[str, ...]) -> Callable[[object], dict[str, str]]:
+    """Parse a dict from text to one of the given words."""
+
+    def parse(value: object) -> dict[str, str]:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a dict, got {value!r}")
+        return {text(key): one_of(*allowed)(word) for key, word in value.items()}
+
+    return parse
+
+
+class Setting(Generic[T]):
+    """One key: how to parse it, what it is without a value, and which old setting it falls back to."""
+
+    def __init__(
+        self,
+        default: T,
+        parse: Callable[[object], T],
+        *,
+        old: Callable[[], object | None] | None = None,
+    ) -> None:
+        self.default = default
+        self.parse = parse
+        self.old = old
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: Group, owner: type) -> T: ...
+
+    def __get__(self, instance: Group | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        cache = instance.__dict__
+        if self.name not in cache:
+            cache[self.name] = self.read(instance)
+        value: T = cache[self.name]
+        return value
+
+    def read(self, group: Group) -> T:
+        """Return the parsed value.
+
+        Raises:
+            ConfigurationError: the value cannot be used.
+        """
+        raw = group.raw()
+        if self.name in raw:
+            value = raw[self.name]
+        else:
+            value = self.old() if self.old is not None else None
+            if value is None:
+                return self.default
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            raise ConfigurationError(f"{group.path}[{self.name!r}]", str(error)) from error
+
+
+class Group:
+    """A dict of settings whose keys are declared as class attributes."""
+
+    path: str
+
+    def raw(self) -> Mapping[str, Any]:
+        """Return the dict as the host wrote it.
+
+        Raises:
+            ConfigurationError: it is not a dict.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def declared(cls) -> dict[str, Setting[Any]]:
+        """Return all declared keys by name."""
+        return {name: value for name, value in vars(cls).items() if isinstance(value, Setting)}
+
+    def forget(self) -> None:
+        """Drop every parsed value, so that the next use reads the host's settings again."""
+        self.__dict__.clear()

@@ -1,0 +1,1 @@
+"""Partners, links, visitors and their hits: what is recorded, and who may be credited."""
