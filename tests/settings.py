@@ -53,10 +53,8 @@ STATIC_URL = "/static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-_scratch = (
-    Path(tempfile.gettempdir()) / f"livereferrals-tests-{os.getuid()}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
-)
-_scratch.mkdir(exist_ok=True)
+# Each test process has files of its own; servers that a test starts are told them by environment variables.
+_scratch = Path(os.environ.get("TEST_SCRATCH") or tempfile.mkdtemp(prefix="livereferrals-"))
 DATABASES = {
     "default": dj_database_url.parse(os.environ.get("TEST_DATABASE_URL", f"sqlite:///{_scratch}/db.sqlite3")),
 }
