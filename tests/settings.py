@@ -1,14 +1,24 @@
-"""Settings of the tests: SQLite as a file by default, PostgreSQL where `TEST_DATABASE_URL` says so."""
+"""Settings of the tests: SQLite as a file by default, PostgreSQL where `TEST_DATABASE_URL` says so.
+
+The servers that tests start read the same file; `tests.servers` tells them by environment variables what is theirs:
+`TEST_SCRATCH` (files), `TEST_DATABASE_NAME` (the live test database), `TEST_REDIS_URL` (a channel layer) and
+`TEST_SETTINGS` (JSON that overrides settings; `LIVEREFERRALS` is merged).
+"""
 
 from __future__ import annotations
 
+import atexit
+import importlib.util
+import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 
-SECRET_KEY = "tests-only"
+SECRET_KEY = "tests-only-0123456789-0123456789-0123456789-0123456789"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
@@ -34,6 +44,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
+if importlib.util.find_spec("livereferrals.middleware"):
+    MIDDLEWARE.append("livereferrals.middleware.ReferralMiddleware")
 ROOT_URLCONF = "tests.urls"
 ASGI_APPLICATION = "tests.asgi.application"
 TEMPLATES = [
@@ -50,13 +62,31 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Daphne and uvicorn show what went wrong; pytest captures records by itself.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["stderr"] if "TEST_SERVER" in os.environ else [], "level": "INFO"},
+}
 
-# Each test process has files of its own; servers that a test starts are told them by environment variables.
-_scratch = Path(os.environ.get("TEST_SCRATCH") or tempfile.mkdtemp(prefix="livereferrals-"))
-DATABASES = {
-    "default": dj_database_url.parse(os.environ.get("TEST_DATABASE_URL", f"sqlite:///{_scratch}/db.sqlite3")),
+
+def _make_scratch() -> Path:
+    """Return this process's own directory, which goes when the process ends."""
+    if given := os.environ.get("TEST_SCRATCH"):
+        return Path(given)
+    made = Path(tempfile.mkdtemp(prefix=f"livereferrals-{os.getpid()}-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+SCRATCH = _make_scratch()
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": dict(dj_database_url.parse(os.environ.get("TEST_DATABASE_URL", f"sqlite:///{SCRATCH}/db.sqlite3"))),
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
@@ -65,8 +95,38 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
     # A file, not memory: servers and threads of the tests have connections of their own.
-    DATABASES["default"]["TEST"] = {"NAME": str(_scratch / "test.sqlite3")}
+    DATABASES["default"]["TEST"] = {"NAME": str(SCRATCH / "test.sqlite3")}
+if "TEST_DATABASE_NAME" in os.environ:
+    DATABASES["default"]["NAME"] = os.environ["TEST_DATABASE_NAME"]
 
-LIVEREFERRALS: dict[str, object] = {
+if "TEST_REDIS_URL" in os.environ:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [os.environ["TEST_REDIS_URL"]]},
+        }
+    }
+
+# In pytest's own process nothing is declared and nothing runs by itself: a test says what it needs.
+LIVEREFERRALS: dict[str, Any] = {
     "TRIGGERS": [],
+    "CALLBACKS": {"WORKER": "off"},
 }
+if "TEST_SERVER" in os.environ:
+    from tests.shop.triggers import TRIGGERS
+
+    LIVEREFERRALS = {
+        "TRIGGERS": TRIGGERS,
+        # The partner's sink listens on a loopback port that is free just now.
+        "CALLBACKS": {"ALLOW": ["127.0.0.0/8"], "RETRY_SCHEDULE": [1] * 30},
+    }
+
+
+def _override(wanted: dict[str, Any]) -> None:
+    own = dict(wanted.pop("LIVEREFERRALS", {}))
+    LIVEREFERRALS.setdefault("CALLBACKS", {}).update(own.pop("CALLBACKS", {}))
+    LIVEREFERRALS.update(own)
+    globals().update(wanted)
+
+
+_override(json.loads(os.environ.get("TEST_SETTINGS", "{}")))

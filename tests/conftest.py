@@ -1,0 +1,84 @@
+"""What every test gets: inline numbering of events, its own files, and real servers on demand."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+
+from livereferrals.events.publisher import publisher
+from tests.servers import PartnerSink, partner_sink, valkey_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import DjangoDbBlocker
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "publisher_thread: number events in the publisher's own thread, as a server does"
+    )
+
+
+def pytest_unconfigure() -> None:
+    """Take the scratch directory away here too: a worker of xdist ends without running `atexit`."""
+    shutil.rmtree(django_settings.SCRATCH, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _publisher(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Number events in the committing thread, except for tests that are marked `publisher_thread`.
+
+    The thread has a database connection of its own: it would see nothing of a test that runs inside a transaction, and
+    could hold up the flush of the tables.
+    """
+    before = publisher.inline
+    publisher.inline = request.node.get_closest_marker("publisher_thread") is None
+    yield
+    publisher.inline = before
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Before the test database is dropped, end the connections that threads of the tests have left behind."""
+    yield
+    with django_db_blocker.unblock():
+        end_other_connections()
+
+
+def end_other_connections() -> None:
+    """End every other session of the test database (PostgreSQL refuses to drop one that is in use)."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.fixture
+def sink() -> Iterator[PartnerSink]:
+    """A partner's HTTP server, which records its calls and misbehaves on request."""
+    with partner_sink() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """The address of a real Valkey, shared by the tests of this process."""
+    with valkey_server() as url:
+        yield url
+
+
+@pytest.fixture
+def valkey_layer(valkey_url: str, settings: pytest.FixtureRequest) -> str:
+    """A channel layer on a real Valkey as the host's default one."""
+    settings.CHANNEL_LAYERS = {  # type: ignore[attr-defined] # pytest-django's wrapper takes any name
+        "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [valkey_url]}}
+    }
+    return valkey_url

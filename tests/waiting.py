@@ -1,0 +1,43 @@
+"""Waiting for a condition, with a deadline: what tests do instead of sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+DEADLINE_S = 10.0
+PAUSE_S = 0.02
+
+
+def _say(what: str, last: object, timeout_s: float) -> str:
+    return f"{what or 'The condition'} did not come within {timeout_s} s; the last answer was {last!r}."
+
+
+def wait_until(condition: Callable[[], T], *, timeout_s: float = DEADLINE_S, what: str = "") -> T:
+    """Call `condition` until it gives something true and return that; fail loudly at the deadline."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(_say(what, found, timeout_s))
+        time.sleep(PAUSE_S)
+    return found
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], *, timeout_s: float = DEADLINE_S, what: str = "") -> T:
+    """Async form of `wait_until`; `condition` may be a plain function or give an awaitable."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        found: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(_say(what, found, timeout_s))
+        await asyncio.sleep(PAUSE_S)
