@@ -1,0 +1,73 @@
+"""Runs the tests on PostgreSQL and then on SQLite: `python -m tests.run [arguments of pytest]`.
+
+Without arguments: the whole suite in parallel, with branch coverage over both and a floor, ending in pytest's summary.
+With arguments: just these tests, on both. `--only=postgres` or `--only=sqlite` as the first argument takes one of them.
+`COVERAGE_FLOOR` replaces the floor.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers import postgres_server
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOOR = "95"
+WORKERS = "2"
+PARALLEL = ["-n", WORKERS, "--dist", "worksteal"]
+
+
+def pytest(arguments: list[str], *, database_url: str | None) -> int:
+    """Run pytest in a process of its own, in which settings are read anew; return its exit code."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
+    if database_url is not None:
+        environment["TEST_DATABASE_URL"] = database_url
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603 - our own
+
+
+def say(text: str) -> None:
+    """Print a heading at once, before the output of the process that follows."""
+    sys.stdout.write(f"\n{text}\n")
+    sys.stdout.flush()
+
+
+def on_postgres(arguments: list[str]) -> int:
+    """Run pytest on a PostgreSQL that lives as long as the run."""
+    say("Tests on PostgreSQL")
+    with postgres_server() as url:
+        return pytest(arguments, database_url=url)
+
+
+def on_sqlite(arguments: list[str]) -> int:
+    """Run pytest on SQLite."""
+    say("Tests on SQLite")
+    return pytest(arguments, database_url=None)
+
+
+def whole_suite(only: str) -> int:
+    """Run everything; what does not depend on the database runs once; the first failing run ends it."""
+    floor = ["--cov-report=term", f"--cov-fail-under={os.environ.get('COVERAGE_FLOOR', FLOOR)}"]
+    if only:
+        run = on_postgres if only == "postgres" else on_sqlite
+        return run([*PARALLEL, "--cov", *floor])
+    code = on_postgres([*PARALLEL, "-m", "not once", "--cov", "--cov-report="])
+    return code or on_sqlite([*PARALLEL, "--cov", "--cov-append", *floor])
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the command line asks for."""
+    only = ""
+    if arguments and arguments[0].startswith("--only="):
+        only = arguments.pop(0).removeprefix("--only=")
+    if not arguments:
+        return whole_suite(only)
+    code = on_postgres(arguments) if only != "sqlite" else 0
+    return code or (on_sqlite(arguments) if only != "postgres" else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
