@@ -1,1 +1,3 @@
-"""The admin for people who are not technical."""
+"""The admin for people who are not technical; importing it registers every page."""
+
+from __future__ import annotations

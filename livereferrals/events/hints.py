@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 GROUP = "livereferrals"
 ANNOUNCE_TIMEOUT_S = 2.0
 LISTEN_RETRY_S = 1.0
+REJOIN_S = 3600.0
 PROCESS = ids.random_identifier(12)
 """Tells a process its own hints from those of others."""
 
@@ -101,7 +102,13 @@ async def _receive() -> None:
     await layer.group_add(GROUP, channel)
     try:
         while True:
-            message = await layer.receive(channel)
+            try:
+                async with asyncio.timeout(REJOIN_S):
+                    message = await layer.receive(channel)
+            except TimeoutError:
+                # channels_redis forgets members of a group after a day (`group_expiry`).
+                await layer.group_add(GROUP, channel)
+                continue
             if message.get("origin") != PROCESS:
                 notify()
     finally:

@@ -1,0 +1,73 @@
+"""Addresses ready to be copied with one button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlencode
+
+from django import forms
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from livereferrals import conf
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+    from django.utils.safestring import SafeString
+
+
+class CopyMedia:
+    """The script and the style of copy buttons; mix into a `ModelAdmin`."""
+
+    class Media:
+        """What pages with copy buttons load."""
+
+        css: ClassVar = {"all": ["livereferrals/admin.css"]}
+        js: ClassVar = [forms.Script("livereferrals/admin.js", type="module")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An address with its explanation, as the partner's page shows it."""
+
+    label: str
+    url: str
+
+
+def link_path(identifier: str) -> str | None:
+    """Return the path of a link, or `None` where the host has not included `livereferrals.urls`."""
+    try:
+        return reverse("livereferrals:link", args=[identifier])
+    except NoReverseMatch:
+        return None
+
+
+def partner_addresses(request: HttpRequest, uid: str) -> list[Address]:
+    """Return what a partner can share: the link, and the parameter on any page of this site (D-01)."""
+    addresses: list[Address] = []
+    path = link_path(uid)
+    if path is not None:
+        addresses.append(Address(label=_("Link to share"), url=request.build_absolute_uri(path)))
+    addresses.extend(
+        Address(
+            label=_("On any page of this site, add ?%(name)s=%(uid)s") % {"name": name, "uid": uid},
+            url=request.build_absolute_uri("/?" + urlencode({name: uid})),
+        )
+        for name, meaning in conf.settings.PARAMETERS.items()
+        if meaning == "partner"
+    )
+    return addresses
+
+
+def copy_button(url: str) -> SafeString:
+    """Return the address as text with a button that copies it."""
+    return format_html(
+        '<span class="lr-copy"><code class="lr-copy__text">{url}</code> '
+        '<button type="button" class="button lr-copy__button" data-lr-copy="{url}">{label}</button>'
+        '<span class="lr-copy__said" role="status" data-lr-said="{said}"></span></span>',
+        url=url,
+        label=_("Copy"),
+        said=_("Copied"),
+    )

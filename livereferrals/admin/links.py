@@ -1,0 +1,98 @@
+"""Links: on the partner's page and on a list of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from livereferrals.admin.copying import CopyMedia, copy_button, link_path
+from livereferrals.tracking.models import Partner, ReferralLink
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+    from django.utils.safestring import SafeString
+
+
+class LinkForm(forms.ModelForm[ReferralLink]):
+    """A link as staff edit it; a target is refused where a visitor's `next` would be (L-04, D-05)."""
+
+    class Meta:
+        model = ReferralLink
+        fields = ["name", "identifier", "target", "disabled", "drop_pending", "starts_at", "expires_at", "notes"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse an end that lies before the start."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        starts_at, expires_at = cleaned.get("starts_at"), cleaned.get("expires_at")
+        if starts_at and expires_at and expires_at <= starts_at:
+            raise ValidationError({"expires_at": _("The end must be after the start.")})
+        return cleaned
+
+
+class LinkInline(admin.TabularInline[ReferralLink, Partner]):
+    """A partner's links on the partner's page."""
+
+    model = ReferralLink
+    form = LinkForm
+    fields = ["name", "identifier", "target", "disabled", "address"]
+    readonly_fields = ["address"]
+    extra = 0
+    show_change_link = True
+    can_delete = False
+
+    @admin.display(description=_("address"))
+    def address(self, link: ReferralLink) -> SafeString | str:
+        """Show the link's path with a copy button; the browser completes it with the site's name."""
+        path = link_path(link.identifier) if link.pk and not link._state.adding else None
+        return copy_button(path) if path else "-"
+
+
+@admin.register(ReferralLink)
+class LinkAdmin(CopyMedia, admin.ModelAdmin[ReferralLink]):
+    """Links of partners, users and the house."""
+
+    form = LinkForm
+    list_display = ["identifier", "name", "owner_name", "disabled", "expires_at", "address"]
+    list_filter = ["disabled", "owner"]
+    list_select_related = ["partner", "user"]
+    search_fields = ["identifier", "name", "partner__name", "partner__uid"]
+    autocomplete_fields = ["partner"]
+    raw_id_fields = ["user"]
+    readonly_fields = ["address", "created_at", "updated_at"]
+    show_full_result_count = False
+    fieldsets = [
+        (None, {"fields": ["name", "identifier", "address", "target"]}),
+        (
+            _("Whose link it is"),
+            {
+                "fields": ["partner", "user"],
+                "description": _("Choose a partner or a user, or neither for a link of the house."),
+            },
+        ),
+        (_("When it counts"), {"fields": ["disabled", "drop_pending", "starts_at", "expires_at"]}),
+        (_("Notes"), {"fields": ["notes", "created_at", "updated_at"]}),
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ReferralLink | None = None) -> list[str]:
+        """Keep the owner, and the name of a home link, as they are once the link exists: hits refer to them."""
+        fixed = list(self.readonly_fields)
+        if obj is not None:
+            fixed += ["partner", "user"]
+        if obj is not None and obj.home:
+            fixed.append("identifier")
+        return fixed
+
+    @admin.display(description=_("owner"), ordering="owner")
+    def owner_name(self, link: ReferralLink) -> str:
+        """Say whose link it is."""
+        return str(link.partner or link.user or link.get_owner_display())
+
+    @admin.display(description=_("address"))
+    def address(self, link: ReferralLink) -> SafeString | str:
+        """Show the link's path with a copy button."""
+        path = link_path(link.identifier) if not link._state.adding else None
+        return copy_button(path) if path else "-"

@@ -1,0 +1,182 @@
+"""Subscriptions: the trigger from a drop-down, the callback URL checked where it is typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from livereferrals.callbacks import placeholders
+from livereferrals.callbacks.models import Method, Subscription
+from livereferrals.tracking.models import Partner
+from livereferrals.triggers import registry
+
+if TYPE_CHECKING:
+    from django.forms.models import BaseInlineFormSet
+    from django.http import HttpRequest
+
+    Formset = BaseInlineFormSet[Subscription, Partner, forms.ModelForm[Subscription]]
+else:
+    from django.forms.models import BaseInlineFormSet as Formset
+
+DUPLICATE = _("This partner already has a subscription to this trigger.")
+
+
+def trigger_choices(stored: str) -> list[tuple[str, str]]:
+    """Return the triggers of the settings; a stored name that is no longer there stays selectable, and says so (D-10)."""
+    choices = [("", "---------")]
+    choices += [(trigger.name, trigger.label or trigger.name) for trigger in registry.triggers()]
+    if stored and stored not in dict(choices):
+        choices.append((stored, _("%(trigger)s (not in settings)") % {"trigger": stored}))
+    return choices
+
+
+def trigger_help() -> str:
+    """Return what the settings say of each trigger that has a help text."""
+    return " ".join(
+        f"{trigger.label or trigger.name}: {trigger.help}" for trigger in registry.triggers() if trigger.help
+    )
+
+
+class SubscriptionForm(forms.ModelForm[Subscription]):
+    """A subscription as staff edit it: every mistake is a message at its field (D-10, D-11, D-14)."""
+
+    no_placeholder = forms.BooleanField(
+        required=False,
+        label=_("This address needs no placeholder"),
+        help_text=_(
+            "Only for GET: tick it if the partner really wants the same address called each time, "
+            "although it cannot tell one confirmation from another."
+        ),
+    )
+
+    class Meta:
+        model = Subscription
+        fields = [
+            "partner",
+            "trigger",
+            "callback_url",
+            "method",
+            "send_reversals",
+            "reversal_url",
+            "allow_plain_http",
+            "timeout_s",
+            "max_in_flight",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "trigger" in self.fields:
+            self.fields["trigger"] = forms.ChoiceField(
+                label=_("trigger"), choices=trigger_choices(self.instance.trigger), help_text=trigger_help()
+            )
+        if "callback_url" in self.fields:
+            self.fields["callback_url"].widget = forms.TextInput(attrs={"class": "vLargeTextField", "maxlength": 2000})
+        self.fields["no_placeholder"].initial = self._is_accepted()
+
+    def _is_accepted(self) -> bool:
+        """Whether a saved row already calls an address without a telling placeholder."""
+        saved = self.instance
+        return bool(saved.pk and saved.callback_url) and not placeholders.tells_apart(saved.callback_url)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the tick where a GET could not be told from the one before."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        url = cleaned.get("callback_url")
+        if url and cleaned.get("method") == Method.GET and not cleaned.get("no_placeholder") and self._is_untold(url):
+            self.add_error(
+                "no_placeholder",
+                _(
+                    "With GET the address should hold a placeholder such as {confirmation_id}. Tick here to save it as it is."
+                ),
+            )
+        return cleaned
+
+    @staticmethod
+    def _is_untold(url: str) -> bool:
+        try:
+            return not placeholders.tells_apart(url)
+        except ValidationError:
+            return False  # the URL's own message says what is wrong
+
+    def _post_clean(self) -> None:
+        """Put the message of the "one for each partner and trigger" rule at the trigger."""
+        super()._post_clean()  # type: ignore[misc] # Django's own hook, which the stubs leave out
+        general = self._errors.get("__all__") if self._errors else None
+        if general is not None and str(DUPLICATE) in general:
+            del self._errors["__all__"]
+            self.add_error("trigger", DUPLICATE)
+
+
+class SubscriptionFormSet(Formset):
+    """The subscriptions on a partner's page; two new ones of one trigger are found before the database is asked."""
+
+    def clean(self) -> None:
+        """Refuse a trigger that is chosen twice."""
+        super().clean()
+        seen: set[str] = set()
+        for form in self.forms:
+            trigger = getattr(form, "cleaned_data", {}).get("trigger")
+            if trigger and trigger in seen:
+                form.add_error("trigger", DUPLICATE)
+            seen.add(trigger)
+
+
+class SubscriptionInline(admin.StackedInline[Subscription, Partner]):
+    """A partner's subscriptions on the partner's page."""
+
+    model = Subscription
+    form = SubscriptionForm
+    formset = SubscriptionFormSet
+    extra = 0
+    can_delete = False
+    show_change_link = True
+    fields = ["trigger", "callback_url", "no_placeholder", "method"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Leave archived ones out."""
+        return super().get_queryset(request).filter(archived_at__isnull=True)
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
+    """All subscriptions."""
+
+    form = SubscriptionForm
+    list_display = ["partner", "trigger", "callback_url", "method", "endpoint_state", "archived_at"]
+    list_display_links = ["trigger"]
+    list_filter = ["trigger", "endpoint__state", ("archived_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["partner", "endpoint"]
+    search_fields = ["partner__name", "partner__uid", "trigger", "callback_url"]
+    autocomplete_fields = ["partner"]
+    show_full_result_count = False
+    fieldsets = [
+        (None, {"fields": ["partner", "trigger"]}),
+        (_("Where to call"), {"fields": ["callback_url", "no_placeholder", "method"]}),
+        (_("When a confirmation is taken back"), {"fields": ["send_reversals", "reversal_url"]}),
+        (_("Limits"), {"fields": ["timeout_s", "max_in_flight", "allow_plain_http"], "classes": ["collapse"]}),
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> list[str]:
+        """Keep the partner and the trigger of what exists; plain HTTP needs a permission of its own."""
+        fixed: list[str] = []
+        if obj is not None:
+            fixed.append("partner")
+        if not request.user.has_perm("livereferrals.allow_plain_http"):
+            fixed.append("allow_plain_http")
+        return fixed
+
+    @admin.display(description=_("state"), ordering="endpoint__state")
+    def endpoint_state(self, subscription: Subscription) -> str:
+        """Say whether its deliveries are made or held."""
+        endpoint = getattr(subscription, "endpoint", None)
+        return str(endpoint.get_state_display()) if endpoint is not None else "-"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        """Return False for what has deliveries: it is archived instead."""
+        if obj is not None and obj.deliveries.exists():
+            return False
+        return super().has_delete_permission(request, obj)
