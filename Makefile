@@ -1,0 +1,41 @@
+# What a developer types. Needs Python 3.11 or newer, make, and a package index.
+
+VENV := .venv
+BIN := $(VENV)/bin
+comma := ,
+
+# The first Python that is new enough; another one: make demo PYTHON=/path/to/python
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$name; break; }; done)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+# --- virtual environment -------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Tell where it is: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+# installed-<extras>, for example installed-dev: the package in place, with these extras.
+$(VENV)/installed-%: pyproject.toml | $(BIN)/python
+	@echo "Installing; the first time this takes about a minute ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '.[$*]'
+	@touch $@
+
+# --- demo ----------------------------------------------------------------------------------------------------------------
+
+PORT ?= 8000
+TRAFFIC ?= on
+export PORT TRAFFIC DATABASE_URL REDIS_URL
+
+DEMO_EXTRAS := demo$(if $(DATABASE_URL),$(comma)postgres)$(if $(REDIS_URL),$(comma)redis)
+
+.PHONY: demo
+demo: $(VENV)/installed-$(DEMO_EXTRAS) ## Run the demo shop: PORT=8000 TRAFFIC=on|off DATABASE_URL= REDIS_URL=
+	@$(BIN)/python -m project.demo

@@ -1,0 +1,31 @@
+"""The demo's server process: daphne on one port, which also ends when the demo that started it is gone.
+
+    python -m project.server 8000
+
+Standard input is a pipe from the demo: its end means that nobody is left to stop this process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from daphne.cli import CommandLineInterface
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(port: str) -> None:
+    """Serve until SIGTERM. Ctrl-C reaches the whole terminal; the demo hears it and stops this process in its turn."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    CommandLineInterface().run(["--bind", "127.0.0.1", "--port", port, "project.asgi:application"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
