@@ -1,0 +1,216 @@
+"""The ASGI composition: the host's application, our WebSocket routes, health answers and the embedded worker.
+
+    # asgi.py
+    application = referral_application(get_asgi_application())
+
+Importable before Django is set up, as a host's `asgi.py` imports it at its top: whatever needs the app registry is
+imported at the first use.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import django.db
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.apps import apps
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.urls import NoReverseMatch, path, reverse
+from django.urls import get_script_prefix as current_script_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Scope = dict[str, Any]
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+    ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["referral_application"]
+
+HEALTH_PATH = "/healthz"
+MOUNT_NAME = "livereferrals_dashboard:overview"
+"""The URL name whose path is where the host mounted `livereferrals.dashboard.urls`; the sockets lie beside it."""
+
+
+def referral_application(django_app: ASGIApplication) -> ASGIApplication:
+    """Return the host's application with referrals around it.
+
+    It answers `/healthz`, serves the feed's and the dashboard's sockets below the path where
+    `livereferrals.dashboard.urls` is mounted, and passes everything else on. It starts the embedded worker where
+    `LIVEREFERRALS["CALLBACKS"]["WORKER"]` asks for it, because daphne runs no ASGI lifespan.
+
+    Args:
+        django_app: what `get_asgi_application()` gave, or the host's own `ProtocolTypeRouter`. Sockets that are not
+            ours pass through to the latter; a path that nobody knows is refused without a traceback.
+    """
+    application = ReferralApplication(django_app)
+    if apps.ready:
+        application.prepare()
+    return application
+
+
+class ReferralApplication:
+    """An ASGI application around the host's own."""
+
+    def __init__(self, django_app: ASGIApplication) -> None:
+        self._django_app = django_app
+        self._sockets: URLRouter | None = None
+        self._prepared = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if not self._prepared and apps.ready:
+            self.prepare()
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "http" and _path_info(scope) == HEALTH_PATH:
+            await _answer_health(scope, send)
+        elif scope["type"] == "lifespan" and not _handles(self._django_app, "lifespan"):
+            await _live(receive, send)
+        else:
+            await self._django_app(scope, receive, send)
+
+    def prepare(self) -> None:
+        """Start what runs beside the requests, once in a process."""
+        from livereferrals import conf
+
+        self._prepared = True
+        if conf.callbacks.WORKER == "embedded" and importlib.util.find_spec("livereferrals.callbacks.embedded"):
+            from livereferrals.callbacks import embedded
+
+            embedded.start()
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        prefix = _mount_point()
+        path_info = _path_info(scope)
+        if prefix is not None and path_info.startswith(prefix) and _is_ours(path_info.removeprefix(prefix)):
+            await self._router(prefix)(scope | {"path": path_info, "root_path": ""}, receive, send)
+        elif _handles(self._django_app, "websocket"):
+            await _pass_on(self._django_app, scope, receive, send)
+        else:
+            await _refuse(scope, receive, send)
+
+    def _router(self, prefix: str) -> URLRouter:
+        if self._sockets is None:
+            self._sockets = URLRouter([path(prefix.removeprefix("/"), URLRouter(_socket_patterns()))])
+        return self._sockets
+
+
+# --- sockets --------------------------------------------------------------------------------------------------------------
+
+
+def _socket_patterns() -> list[Any]:
+    """Return the routes of both sockets, relative to the mount point; each brings its own authentication."""
+    modules = ("livereferrals.streaming.routing", "livereferrals.dashboard.routing")
+    found = [importlib.import_module(name) for name in modules if importlib.util.find_spec(name)]
+    return [pattern for module in found for pattern in module.websocket_urlpatterns]
+
+
+def _is_ours(rest: str) -> bool:
+    return any(pattern.pattern.match(rest) is not None for pattern in _socket_patterns())
+
+
+def _mount_point() -> str | None:
+    """Return the path, without script name, below which our routes lie; nothing where the host has not mounted them."""
+    try:
+        return "/" + reverse(MOUNT_NAME).removeprefix(current_script_prefix())
+    except NoReverseMatch:
+        return None
+
+
+def _path_info(scope: Scope) -> str:
+    """Return the path below the script name, as Django's own handler sees it."""
+    found: str = scope["path"]
+    prefix = get_script_prefix(scope).rstrip("/")
+    return found.removeprefix(prefix) if prefix and found.startswith(f"{prefix}/") else found
+
+
+def _handles(application: ASGIApplication, kind: str) -> bool:
+    """Whether the host's application takes such connections; one that we do not know is asked."""
+    if isinstance(application, ProtocolTypeRouter):
+        return kind in application.application_mapping
+    return not isinstance(application, ASGIHandler)
+
+
+async def _pass_on(application: ASGIApplication, scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand a socket to the host's application; refuse it where that has no route for it.
+
+    Channels' routers raise `ValueError` then, and a plain Django handler in a wrapper does too.
+    """
+    spoken = False
+
+    async def watched(message: dict[str, Any]) -> None:
+        nonlocal spoken
+        spoken = True
+        await send(message)
+
+    try:
+        await application(scope, receive, watched)
+    except ValueError:
+        if spoken:
+            raise
+        await _refuse(scope, receive, send)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Close a socket that nobody serves: before the accept, which a client sees as HTTP 403."""
+    logger.debug("No WebSocket route for %s.", scope["path"])
+    await send({"type": "websocket.close", "code": 1000})
+
+
+# --- health and life ------------------------------------------------------------------------------------------------------
+
+
+async def _answer_health(scope: Scope, send: Send) -> None:
+    """Answer `/healthz` (the process lives) and `/healthz?ready` (it can do its work)."""
+    if scope["method"] not in {"GET", "HEAD"}:
+        await _answer(send, 405, {"status": "method not allowed"}, headers=[(b"allow", b"GET, HEAD")])
+        return
+    asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    if "ready" not in asked:
+        await _answer(send, 200, {"status": "ok"})
+    elif await _database_answers():
+        await _answer(send, 200, {"status": "ready"})
+    else:
+        await _answer(send, 503, {"status": "database away"}, headers=[(b"retry-after", b"5")])
+
+
+async def _database_answers() -> bool:
+    from livereferrals.events import log
+    from livereferrals.streaming import reading
+
+    try:
+        await reading.in_pool(log.bounds)
+    except django.db.Error:
+        logger.warning("Not ready: the database does not answer.", exc_info=True, extra={"action": "health.unready"})
+        return False
+    return True
+
+
+async def _answer(
+    send: Send, status: int, body: dict[str, str], *, headers: list[tuple[bytes, bytes]] | None = None
+) -> None:
+    content = json.dumps(body).encode()
+    fixed = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fixed + (headers or [])})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Follow the server's life for a host's application that does not (Django's raises at a lifespan scope)."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,304 @@
+"""The hub: the one object in a process and event loop that reads new events and wakes those who follow them.
+
+    stop = hub.follow(lambda bounds: ...)       # called on the loop whenever the log's head has moved
+    stop()
+
+It runs while somebody follows it. Each look at the log reads everything new, encodes it once for each selection, and
+leaves it in that selection's `Stream`; watchers take it from there at their own pace, so that none can hold the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import django.db
+
+from livereferrals import conf
+from livereferrals.events import hints
+from livereferrals.exceptions import FeedError
+from livereferrals.streaming import reading, tokens
+from livereferrals.streaming.frames import Encoder, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+    from livereferrals.events.log import Bounds
+    from livereferrals.events.models import Event
+    from livereferrals.streaming.frames import Selection
+    from livereferrals.streaming.watchers import Watcher
+
+logger = logging.getLogger(__name__)
+
+TOKENS_EVERY_S = 5.0
+"""How often the tokens of open connections are read again; a revocation is promised within 10 s."""
+START_TIMEOUT_S = 4.0
+"""How long a first watcher waits for the hub to find its place; `hello` is promised within 5 s."""
+PATIENCE = 2
+"""Failed looks in a row after which the watchers are told: the first may be a connection that a restart has cut."""
+SLICE = 200
+"""Watchers woken before other work on the loop gets its turn."""
+
+
+class Hub:
+    """Reads the log for all watchers and followers of one event loop."""
+
+    def __init__(self) -> None:
+        self.bounds: Bounds | None = None
+        """The log's bounds at the last look."""
+        self.position = 0
+        """Everything up to here has been handed out."""
+        self._streams: dict[Selection, Stream] = {}
+        self._watchers: dict[Stream, set[Watcher]] = {}
+        self._followers: dict[int, Callable[[Bounds], None]] = {}
+        self._next_follower = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted = asyncio.Event()
+        self._placed = asyncio.Event()
+        self._failures = 0
+        self._looked_at = float("-inf")
+        self._wake: Callable[[], None] | None = None
+
+    # --- who follows ---------------------------------------------------------------------------------------------------
+
+    def follow(self, callback: Callable[[Bounds], None]) -> Callable[[], None]:
+        """Call `callback(bounds)` on this loop whenever the head moved or the epoch changed; return what ends it."""
+        key = self._next_follower = self._next_follower + 1
+        self._followers[key] = callback
+        self._start()
+
+        def stop() -> None:
+            self._followers.pop(key, None)
+            self._end_if_idle()
+
+        return stop
+
+    async def join(self, watcher: Watcher) -> Stream:
+        """Take a watcher on and return the stream that carries its selection.
+
+        Raises:
+            FeedError: the log cannot be read just now.
+        """
+        self._start()
+        watchers: set[Watcher] | None = None
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._placed.wait()
+            stream = self._streams.get(watcher.selection)
+            if stream is None:
+                stream = self._streams[watcher.selection] = Stream(watcher.selection, position=self.position)
+            watchers = self._watchers.setdefault(stream, set())
+            watchers.add(watcher)
+        except TimeoutError:
+            raise FeedError("unavailable", "The event log cannot be read at the moment.") from None
+        finally:
+            if watchers is None:
+                self._end_if_idle()
+        return stream
+
+    def leave(self, watcher: Watcher) -> None:
+        """Let a watcher go."""
+        stream = self._streams.get(watcher.selection)
+        if stream is not None:
+            watchers = self._watchers[stream]
+            watchers.discard(watcher)
+            if not watchers:
+                del self._watchers[stream], self._streams[watcher.selection]
+        self._end_if_idle()
+
+    def watchers(self) -> list[Watcher]:
+        """Return everyone who watches."""
+        return [watcher for watchers in self._watchers.values() for watcher in watchers]
+
+    def wake(self) -> None:
+        """Have the hub look at the log now. Only from its own loop."""
+        self._wanted.set()
+
+    # --- its life ------------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether it reads the log."""
+        return bool(self._tasks)
+
+    def _start(self) -> None:
+        if self._tasks:
+            return
+        loop = asyncio.get_running_loop()
+        wanted = asyncio.Event()
+        wanted.set()
+
+        def wake() -> None:
+            # A loop that was closed under a hint of another thread has nobody left to wake.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(wanted.set)
+
+        self._wake = wake
+        self._wanted, self._placed = wanted, asyncio.Event()
+        self.bounds = None
+        hints.add_listener(wake)
+        for work in (self._read_forever(), hints.receive_forever(), self._check_tokens_forever()):
+            self._hold(work)
+
+    def _hold(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        # A finished one may leave while others run on (`receive_forever` ends at once without a layer).
+        task.add_done_callback(self._tasks.discard)
+
+    def _end_if_idle(self) -> None:
+        if not self._watchers and not self._followers:
+            self._end()
+
+    def _end(self) -> list[asyncio.Task[None]]:
+        tasks = list(self._tasks)
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        if self._wake is not None:
+            hints.remove_listener(self._wake)
+            self._wake = None
+            # An `asyncio.Event` that was waited for holds its loop, and `_hubs` must not.
+            self._wanted, self._placed = asyncio.Event(), asyncio.Event()
+        return tasks
+
+    async def aclose(self) -> None:
+        """End the hub's tasks and wait for them; it starts anew with the next who follows."""
+        await asyncio.gather(*self._end(), return_exceptions=True)
+
+    # --- reading -------------------------------------------------------------------------------------------------------
+
+    async def _read_forever(self) -> None:
+        while True:
+            due = await self._wait()
+            try:
+                found = await reading.in_hub_thread(
+                    reading.look, self.position if self._placed.is_set() else None, number=due
+                )
+            except django.db.Error as error:
+                self._missed(error)
+                await asyncio.sleep(conf.settings.FEED_POLL_INTERVAL.total_seconds())
+                self._wanted.set()
+                continue
+            self._failures = 0
+            self._looked_at = time.monotonic()
+            await self._absorb(found)
+
+    async def _wait(self) -> bool:
+        """Return at the next hint, or after the poll interval; true when nobody hinted.
+
+        A lone hint is answered at once; a burst of them gathers for one twentieth of a second.
+        """
+        try:
+            async with asyncio.timeout(conf.settings.FEED_POLL_INTERVAL.total_seconds()):
+                await self._wanted.wait()
+        except TimeoutError:
+            return True
+        pause = self._looked_at + 1 / conf.settings.FEED_LIMITS.frames_s - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
+        self._wanted.clear()
+        return False
+
+    def _missed(self, error: django.db.Error) -> None:
+        self._failures += 1
+        if self._failures == PATIENCE:
+            logger.error("The event log cannot be read.", exc_info=error, extra={"action": "hub.away"})
+            self._close_all(FeedError("unavailable", "The event log cannot be read at the moment."))
+
+    async def _absorb(self, found: reading.Look) -> None:
+        before, self.bounds = self.bounds, found.bounds
+        if before is None:
+            self.position = found.bounds.head
+            self._placed.set()
+        elif self._lost_place(before, found.bounds):
+            logger.warning("The event log was renumbered or pruned; watchers start afresh.", extra={"action": "resync"})
+            self._close_all(FeedError("resync", "The event log has changed; connect again with your cursor."))
+            self.position = found.bounds.head
+        else:
+            await self._hand_out(found)
+        if before is None or (before.epoch, before.head) != (found.bounds.epoch, found.bounds.head):
+            self._tell_followers(found.bounds)
+        if found.numbered:
+            hints.notify()
+            if hints.crosses_processes():
+                await hints.aannounce()
+        elif self.position < found.bounds.head:
+            self._looked_at = float("-inf")  # a backlog is no burst to wait for
+            self._wanted.set()
+
+    def _lost_place(self, before: Bounds, now: Bounds) -> bool:
+        return before.epoch != now.epoch or not now.oldest <= self.position <= now.head
+
+    async def _hand_out(self, found: reading.Look) -> None:
+        encoder = Encoder(found.keys)
+        by_partner: dict[str | None, list[Event]] = defaultdict(list)
+        for event in found.events:
+            by_partner[event.partner].append(event)
+        by_partner[None] = found.events
+        moved: list[Watcher] = []
+        for selection, stream in self._streams.items():
+            events: Sequence[Event] = by_partner.get(selection.topic.partner, ())
+            if events and stream.take(events, encoder, upto=found.upto):
+                moved.extend(self._watchers[stream])
+        self.position = found.upto
+        await self._wake_all(moved)
+
+    @staticmethod
+    async def _wake_all(watchers: Iterable[Watcher]) -> None:
+        for count, watcher in enumerate(watchers, start=1):
+            watcher.wake()
+            if count % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _tell_followers(self, bounds: Bounds) -> None:
+        for callback in list(self._followers.values()):
+            try:
+                callback(bounds)
+            except Exception:  # one follower must not stop the hub for the others
+                logger.exception("A follower of the hub failed.", extra={"action": "hub.follower_failed"})
+
+    def _close_all(self, error: FeedError) -> None:
+        for watcher in self.watchers():
+            watcher.end(error)
+
+    # --- tokens --------------------------------------------------------------------------------------------------------
+
+    async def _check_tokens_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TOKENS_EVERY_S)
+            watchers = self.watchers()
+            if not watchers:
+                continue
+            grants = {watcher.grant.token: watcher.grant for watcher in watchers}
+            try:
+                refusals = await reading.in_hub_thread(tokens.recheck, list(grants.values()))
+            except django.db.Error:
+                # The reading task sees the same, and closes the watchers if it lasts.
+                logger.debug("Tokens could not be read again.", exc_info=True)
+                continue
+            for watcher in watchers:
+                if (refusal := refusals.get(watcher.grant)) is not None:
+                    watcher.end(refusal)
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def get_hub() -> Hub:
+    """Return the hub of the running event loop."""
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = Hub()
+    return hub
+
+
+def follow(callback: Callable[[Bounds], None]) -> Callable[[], None]:
+    """Call `callback(bounds)` on the running loop whenever the log's head moved; return what ends it."""
+    return get_hub().follow(callback)

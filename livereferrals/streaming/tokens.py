@@ -1,0 +1,172 @@
+"""Feed tokens: made, checked, looked at again while connections live on them, and taken back (feed protocol, 3)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import router
+from django.db.models import Q
+from django.utils import timezone
+
+from livereferrals import ids
+from livereferrals.exceptions import FeedError
+from livereferrals.streaming.models import FeedToken
+from livereferrals.streaming.protocol import SCOPE_TYPES, SCOPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from livereferrals.tracking.models import Partner
+
+ID_LENGTH = 12
+SECRET_LENGTH = 40
+"""Letters and digits: 238 random bits."""
+PATTERN = re.compile(r"lrf_([A-Za-z0-9]{1,16})_([A-Za-z0-9]{1,64})\Z", re.ASCII)
+MAX_LENGTH = 80
+USED_EVERY = timedelta(minutes=1)
+"""`last_used_at` is written at most this often."""
+NOBODY = hashlib.sha256(b"").hexdigest()
+"""Compared with when the id is unknown, so that this takes as long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a token allows, as it was read."""
+
+    token: str
+    """The token's id, which is no secret."""
+    partner: str | None
+    """Uid of the partner whose topic it reads; `None`: everything (the house's own)."""
+    scopes: frozenset[str]
+    links: frozenset[uuid.UUID] | None
+    """Ids of the links it may read; `None`: all."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The event types that its scopes allow."""
+        return frozenset(name for scope in self.scopes for name in SCOPE_TYPES.get(scope, ()))
+
+
+def issue(
+    *,
+    name: str,
+    partner: Partner | None = None,
+    scopes: Iterable[str] = SCOPES,
+    links: Iterable[uuid.UUID] | None = None,
+    expires_at: datetime | None = None,
+    created_by: Any = None,
+) -> tuple[FeedToken, str]:
+    """Make a token and return its row and its text, which cannot be had again. One insert.
+
+    Args:
+        name: what it is for, as staff will read it.
+        partner: whose topic it reads; without one it reads everything, so that is for the house alone.
+        scopes: of `hits`, `claims`, `confirmations`, `deliveries`, `amounts`.
+        links: ids of the only links it may read.
+        expires_at: when it ends by itself.
+        created_by: the user who made it.
+
+    Raises:
+        ValueError: a scope that does not exist, or none that allows any event.
+    """
+    wanted = list(dict.fromkeys(scopes))
+    if unknown := [scope for scope in wanted if scope not in SCOPES]:
+        raise ValueError(f"Unknown scope {unknown[0]!r}; known are {', '.join(SCOPES)}.")
+    if not any(scope in SCOPE_TYPES for scope in wanted):
+        raise ValueError(f"A token needs at least one of {', '.join(SCOPE_TYPES)}.")
+    secret = ids.random_identifier(SECRET_LENGTH)
+    row = FeedToken(
+        id=ids.random_identifier(ID_LENGTH),
+        secret_hash=_hash(secret),
+        name=name,
+        partner=partner,
+        scopes=wanted,
+        links=None if links is None else [str(link) for link in links],
+        expires_at=expires_at,
+        created_by=created_by,
+    )
+    row.save(force_insert=True)
+    return row, f"lrf_{row.id}_{secret}"
+
+
+def revoke(token: FeedToken) -> None:
+    """End a token; its open connections are closed within 10 s. One update."""
+    if token.revoked_at is None:
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
+
+
+def verify(text: str) -> Grant:
+    """Return what a token allows. One query, and an update at most once a minute.
+
+    Raises:
+        FeedError: it allows nothing; a wrong secret and an unknown id are told in the same words and time.
+    """
+    found = PATTERN.match(text) if len(text) <= MAX_LENGTH else None
+    token_id, secret = found.groups() if found else ("", "")
+    row = _tokens().filter(pk=token_id).first()
+    matches = hmac.compare_digest(row.secret_hash if row else NOBODY, _hash(secret))
+    if row is None or not matches:
+        raise FeedError("unauthorized", "This feed token is not valid.")
+    now = timezone.now()
+    if (refusal := refusal_of(row, now=now)) is not None:
+        raise refusal
+    if row.last_used_at is None or row.last_used_at <= now - USED_EVERY:
+        unused = Q(last_used_at__isnull=True) | Q(last_used_at__lte=now - USED_EVERY)
+        _tokens().filter(unused, pk=row.pk).update(last_used_at=now)
+    return grant_of(row)
+
+
+def refusal_of(token: FeedToken, *, now: datetime) -> FeedError | None:
+    """Return why the token allows nothing at this time, or nothing if it does."""
+    if token.revoked_at is not None:
+        return FeedError("token_revoked", "This feed token has been revoked.")
+    if token.expires_at is not None and token.expires_at <= now:
+        return FeedError("token_expired", "This feed token has expired.")
+    if token.partner is not None and not token.partner.active:
+        return FeedError("forbidden", "This partner is not active.")
+    return None
+
+
+def grant_of(token: FeedToken) -> Grant:
+    """Return what the row allows."""
+    return Grant(
+        token=token.pk,
+        partner=token.partner.uid if token.partner is not None else None,
+        scopes=frozenset(token.scopes),
+        links=None if token.links is None else frozenset(uuid.UUID(link) for link in token.links),
+    )
+
+
+def recheck(grants: Sequence[Grant]) -> dict[Grant, FeedError]:
+    """Return the grants that no longer hold, each with why. One query.
+
+    A token that now allows something else ends with `resync`: its client comes back under the new terms.
+    """
+    now = timezone.now()
+    rows = {row.pk: row for row in _tokens().filter(pk__in={grant.token for grant in grants})}
+    refusals: dict[Grant, FeedError] = {}
+    for grant in grants:
+        row = rows.get(grant.token)
+        if row is None:
+            refusals[grant] = FeedError("token_revoked", "This feed token has been deleted.")
+        elif (refusal := refusal_of(row, now=now)) is not None:
+            refusals[grant] = refusal
+        elif grant_of(row) != grant:
+            refusals[grant] = FeedError("resync", "What this feed token allows has changed.")
+    return refusals
+
+
+def _tokens() -> Any:
+    return FeedToken.objects.using(router.db_for_write(FeedToken)).select_related("partner")
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
