@@ -1,0 +1,57 @@
+"""Who may see the dashboard, what of it, and where those go who are not signed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.contrib.auth.views import redirect_to_login
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
+
+VIEW_DASHBOARD = "livereferrals.view_dashboard"
+VIEW_AMOUNTS = "livereferrals.view_amounts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What a viewer may see; equal ones share their frames."""
+
+    amounts: bool
+
+
+def rights_of(user: AbstractBaseUser | AnonymousUser) -> Rights | None:
+    """Return what the user may see, or nothing. A staff flag alone gives no right. At most two queries."""
+    if not user.has_perm(VIEW_DASHBOARD):  # type: ignore[union-attr] # every user model of an admin site has it
+        return None
+    return Rights(amounts=user.has_perm(VIEW_AMOUNTS))  # type: ignore[union-attr] # as above
+
+
+def login_url(back_to: str) -> str:
+    """Return where to sign in: `LOGIN_URL`, or the admin's login where that leads nowhere."""
+    declared = redirect_to_login(back_to).url
+    if _leads_somewhere(declared):
+        return declared
+    try:
+        return redirect_to_login(back_to, login_url=reverse("admin:login")).url
+    except NoReverseMatch:
+        return declared
+
+
+def _leads_somewhere(url: str) -> bool:
+    """Whether the URL is of another site, or one that this project answers."""
+    parts = urlsplit(url)
+    if parts.netloc:
+        return True
+    prefix = get_script_prefix()
+    if not parts.path.startswith(prefix):
+        return True
+    try:
+        resolve("/" + parts.path.removeprefix(prefix))
+    except Resolver404:
+        return False
+    return True

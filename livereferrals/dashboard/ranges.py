@@ -1,0 +1,74 @@
+"""Spans of time that numbers are shown for, in the project's zone. Pure: the time and the zone come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date, tzinfo
+
+HOUR = timedelta(hours=1)
+
+
+class Range(StrEnum):
+    """The ranges that can be chosen."""
+
+    TODAY = "today"
+    DAY = "24h"
+    WEEK = "7d"
+    MONTH = "30d"
+
+
+DAYS_BEFORE = {Range.TODAY: 0, Range.WEEK: 6, Range.MONTH: 29}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A half-open span of time, `[start, end)`, in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    @property
+    def name(self) -> str:
+        """Short text that differs when the span differs."""
+        return str(int(self.start.timestamp()))
+
+
+def hour_of(moment: datetime, *, zone: tzinfo) -> datetime:
+    """Return the beginning of the zone's full hour that the moment lies in, in UTC.
+
+    A zone with an offset of :30 or :45 has its hours at other moments than UTC.
+    """
+    return moment.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def day_of(moment: datetime, *, zone: tzinfo) -> date:
+    """Return the zone's day that the moment lies in."""
+    return moment.astimezone(zone).date()
+
+
+def midnight(day: date, *, zone: tzinfo) -> datetime:
+    """Return the beginning of the zone's day, in UTC. Days of 23 and 25 hours come out whole."""
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+
+
+def span_of(chosen: Range, *, now: datetime, zone: tzinfo) -> Span:
+    """Return the span that a range means at this moment.
+
+    `24h` is the running hour and the 23 before it; the others end at the zone's next midnight.
+    """
+    if chosen is Range.DAY:
+        hour = hour_of(now, zone=zone)
+        return Span(start=hour - 23 * HOUR, end=hour + HOUR)
+    today = day_of(now, zone=zone)
+    return Span(
+        start=midnight(today - timedelta(days=DAYS_BEFORE[chosen]), zone=zone),
+        end=midnight(today + timedelta(days=1), zone=zone),
+    )

@@ -1,0 +1,175 @@
+"""Events and numbers in words, in the active language. Pure but for the language: no query, no clock."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
+
+from livereferrals.dashboard.ranges import Range
+from livereferrals.dashboard.rows import Counter, EventRow
+from livereferrals.events.models import EventType
+from livereferrals.tracking import amounts
+from livereferrals.tracking.models import ReversalReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from livereferrals.dashboard.access import Rights
+    from livereferrals.dashboard.rows import Tone
+    from livereferrals.dashboard.statistics import Numbers
+    from livereferrals.events.models import Event
+
+NONE = "\N{EN DASH}"
+"""What stands where there is no number."""
+
+RANGES = {
+    Range.TODAY: gettext_lazy("Today"),
+    Range.DAY: gettext_lazy("24 hours"),
+    Range.WEEK: gettext_lazy("7 days"),
+    Range.MONTH: gettext_lazy("30 days"),
+}
+TYPES = {
+    EventType.HIT: gettext_lazy("Hit"),
+    EventType.CLAIM: gettext_lazy("Claim"),
+    EventType.CONFIRMATION: gettext_lazy("Confirmation"),
+    EventType.REVERSAL: gettext_lazy("Reversal"),
+    EventType.DELIVERY: gettext_lazy("Delivery"),
+}
+OUTCOMES = {
+    "delivered": pgettext_lazy("delivery", "Delivered"),
+    "failing": pgettext_lazy("delivery", "Failing, will be tried again"),
+    "dead": pgettext_lazy("delivery", "Given up"),
+    "cancelled": pgettext_lazy("delivery", "Cancelled"),
+    "active": pgettext_lazy("endpoint", "Endpoint active"),
+    "paused": pgettext_lazy("endpoint", "Endpoint paused"),
+    "disabled": pgettext_lazy("endpoint", "Endpoint disabled"),
+}
+TONES: dict[str, Tone] = {
+    "confirmation": "good",
+    "reversal": "warn",
+    "delivered": "good",
+    "failing": "warn",
+    "dead": "bad",
+    "active": "good",
+    "paused": "warn",
+    "disabled": "bad",
+}
+
+
+def counters(numbers: Numbers, *, rights: Rights) -> tuple[Counter, ...]:
+    """Return the overview's numbers; amounts only to those who may see them."""
+    found = [
+        _whole("hits", gettext("Hits"), numbers.hits),
+        _whole("visitors", gettext("Visitors"), numbers.visitors),
+        _whole("claims", gettext("Claims"), numbers.claims),
+        _whole("confirmations", gettext("Confirmations"), numbers.confirmations),
+    ]
+    if rights.amounts:
+        found += _amounts(numbers)
+    return (*found, _rate(numbers.rate))
+
+
+def event_row(event: Event, *, partner_name: str, rights: Rights) -> EventRow:
+    """Return the event as a row of the live list."""
+    kind = EventType(event.type)
+    return EventRow(
+        seq=event.seq or 0,
+        type=str(kind),
+        label=str(TYPES[kind]),
+        time=event.occurred_at,
+        partner=partner_name,
+        partner_uid=event.partner,
+        link=event.link_identifier,
+        text=SENTENCES[kind](event.data),
+        amount=_event_amount(event.data) if rights.amounts else "",
+        tone=TONES.get(event.data.get("outcome") or event.type, "neutral"),
+    )
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount with the digits of its currency and its code: `1,234.50 EUR`."""
+    return f"{_number(amount, amounts.currency_digits(currency))}\N{NO-BREAK SPACE}{currency}"
+
+
+def _number(value: int | Decimal, digits: int = 0) -> str:
+    text = number_format(value, decimal_pos=digits, use_l10n=True, force_grouping=True)
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _whole(key: str, label: str, value: int) -> Counter:
+    return Counter(key=key, label=label, raw=str(value), text=_number(value))
+
+
+def _amounts(numbers: Numbers) -> list[Counter]:
+    label = gettext("Amount")
+    if not numbers.amounts:
+        return [Counter(key="amount", label=label, raw="", text=NONE)]
+    return [
+        Counter(
+            key=f"amount-{currency}",
+            label=label,
+            raw=format(round(amount, amounts.currency_digits(currency)), "f"),
+            text=money(amount, currency),
+        )
+        for currency, amount in numbers.amounts.items()
+    ]
+
+
+def _rate(rate: Decimal | None) -> Counter:
+    label = gettext("Conversion rate")
+    if rate is None:
+        return Counter(key="rate", label=label, raw="", text=NONE)
+    # Translators: a number of per cent.
+    text = gettext("%(number)s%%") % {"number": _number(rate * 100, 1)}
+    return Counter(key="rate", label=label, raw=format(rate, "f"), text=text)
+
+
+def _event_amount(data: Mapping[str, Any]) -> str:
+    amount, currency = data.get("amount"), data.get("currency")
+    return "" if amount is None or not currency else money(Decimal(amount), currency)
+
+
+def _hit(data: Mapping[str, Any]) -> str:
+    landing = data.get("landing") or "/"
+    if data.get("repeat"):
+        return gettext("Again to %(path)s") % {"path": landing}
+    return gettext("To %(path)s") % {"path": landing}
+
+
+def _claim(data: Mapping[str, Any]) -> str:
+    count = data.get("hits") or 0
+    return ngettext("%(count)s hit tied to a user", "%(count)s hits tied to a user", count) % {"count": _number(count)}
+
+
+def _confirmation(data: Mapping[str, Any]) -> str:
+    return _listed(data.get("trigger"), data.get("reference"))
+
+
+def _reversal(data: Mapping[str, Any]) -> str:
+    reason = data.get("reason")
+    label = ReversalReason(reason).label if reason in ReversalReason.values else reason
+    part = gettext("in part") if data.get("partial") else None
+    return _listed(data.get("trigger"), data.get("reference"), label, part)
+
+
+def _delivery(data: Mapping[str, Any]) -> str:
+    outcome, status = data.get("outcome"), data.get("status")
+    # Translators: an HTTP status code.
+    answer = gettext("answer %(status)s") % {"status": status} if status is not None else None
+    return _listed(OUTCOMES.get(outcome or "", outcome), data.get("trigger"), answer)
+
+
+def _listed(*facts: object) -> str:
+    return " · ".join(str(fact) for fact in facts if fact)
+
+
+SENTENCES: dict[EventType, Callable[[Mapping[str, Any]], str]] = {
+    EventType.HIT: _hit,
+    EventType.CLAIM: _claim,
+    EventType.CONFIRMATION: _confirmation,
+    EventType.REVERSAL: _reversal,
+    EventType.DELIVERY: _delivery,
+}
