@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from functools import cache
 
@@ -56,7 +57,7 @@ def parse_amount(value: object, currency: str) -> int:
         raise InvalidAmount(f"{value!r} is no number.") from error
     if not amount.is_finite() or amount < 0:
         raise InvalidAmount(f"An amount is finite and not negative, not {value!r}.")
-    if amount.adjusted() >= MAX_INTEGER_DIGITS:
+    if amount and amount.adjusted() >= MAX_INTEGER_DIGITS:
         raise InvalidAmount(f"An amount has at most {MAX_INTEGER_DIGITS} digits before the point, not {value!r}.")
     unit = Decimal(1).scaleb(-currency_digits(currency))
     rounded = amount.quantize(unit, rounding=ROUND_HALF_EVEN, context=CONTEXT)
@@ -76,3 +77,33 @@ def canonical_amount(micros: int | None, currency: str) -> str | None:
         return None
     unit = Decimal(1).scaleb(-currency_digits(currency))
     return format(from_micros(micros).quantize(unit, context=CONTEXT), "f")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """An amount in whole millionths of its currency, or none."""
+
+    micros: int | None = None
+    currency: str = ""
+
+    def __str__(self) -> str:
+        return f"{canonical_amount(self.micros, self.currency)} {self.currency}" if self.currency else "no amount"
+
+
+NO_MONEY = Money()
+
+
+def parse_money(amount: object, currency: object, *, default: str | None) -> Money:
+    """Return the amount in its currency, else in the default one; no amount is no money, whatever the currency.
+
+    Raises:
+        TypeError: the amount is a float, or no number at all.
+        InvalidAmount: the amount cannot be stored, the currency is unknown, or there is none (N-07).
+    """
+    if amount is None:
+        return NO_MONEY
+    named = currency or default
+    if not named:
+        raise InvalidAmount("An amount needs a currency: give one, or set LIVEREFERRALS['DEFAULT_CURRENCY'].")
+    code = parse_currency(named)
+    return Money(micros=parse_amount(amount, code), currency=code)

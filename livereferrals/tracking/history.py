@@ -1,0 +1,187 @@
+"""The hits of a person, read for attribution: one query for most people, three for those with a long history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import BooleanField, Case, CharField, Count, F, Q, QuerySet, Value, When
+from django.db.models.functions import Least
+
+from livereferrals import conf
+from livereferrals.tracking import attribution
+from livereferrals.tracking.attribution import Candidate, Choice
+from livereferrals.tracking.models import ReferralHit
+from livereferrals.tracking.reasons import Reason
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from livereferrals.tracking.models import Visitor
+
+ELIGIBLE: Final = ""
+"""The verdict, in SQL, of a hit that nothing speaks against."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Whose hits are looked at: a user's on all devices, and a visitor's."""
+
+    user: AbstractBaseUser | None = None
+    visitor: Visitor | None = None
+
+    @property
+    def user_pk(self) -> Any:
+        """The user's primary key: a claimed visitor is its user, on all devices. No query."""
+        if self.user is not None:
+            return self.user.pk
+        return None if self.visitor is None else self.visitor.user_id
+
+    def hits(self) -> QuerySet[ReferralHit]:
+        """Return the hits, unordered. No query yet."""
+        whose = Q(pk__in=())
+        if self.user_pk is not None:
+            whose |= Q(user_id=self.user_pk)
+        if self.visitor is not None:
+            whose |= Q(visitor_id=self.visitor.pk)
+        return ReferralHit.objects.filter(whose)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What attribution is asked: by which rule, for which time, of which partners."""
+
+    at: datetime
+    """The time of the conversion."""
+    rule: str
+    """`last_click` or `first_click`."""
+    window: timedelta | None
+    """How old a hit may be; `None`: no limit."""
+    subscribed: QuerySet[Any, Any] | None = None
+    """Ids of the partners that are subscribed to the trigger; `None`: not asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The choice, the credited row, and whose browsers were looked at."""
+
+    choice: Choice
+    hit: ReferralHit | None
+    visitors: tuple[uuid.UUID, ...] = ()
+
+
+def current_hit(person: Person, *, at: datetime) -> ReferralHit | None:
+    """Return the hit that would be credited now, leaving triggers and subscriptions aside. 1 to 3 queries."""
+    question = Question(at=at, rule=conf.settings.ATTRIBUTION, window=conf.settings.ATTRIBUTION_WINDOW)
+    return attribute(person, question).hit
+
+
+def attribute(person: Person, question: Question) -> Found:
+    """Return the hit that is credited to the person, with the reasons. 1 query up to 50 hits, else 3 (A-16)."""
+    hits = _described(person, question)
+    rows = list(_ordered(hits, question)[: attribution.LISTED + 1])
+    if len(rows) <= attribution.LISTED:
+        return _found(rows, question)
+    return _found_in_long_history(hits, rows[:-1], question)
+
+
+def credit(hit: ReferralHit, *, person: Person, question: Question) -> Found:
+    """Return whether this very hit may be credited (N-02). One query."""
+    return _found(list(_described(person, question, only=hit)), question)
+
+
+def _found(rows: Sequence[ReferralHit], question: Question) -> Found:
+    choice = attribution.choose(
+        [_candidate(row) for row in rows], rule=question.rule, window=question.window, at=question.at
+    )
+    chosen = choice.chosen
+    return Found(
+        choice=choice,
+        hit=None if chosen is None else next(row for row in rows if row.pk == chosen.hit),
+        visitors=tuple(dict.fromkeys(row.visitor_id for row in rows if row.visitor_id is not None)),
+    )
+
+
+def _found_in_long_history(hits: QuerySet[ReferralHit], rows: list[ReferralHit], question: Question) -> Found:
+    """Let the database find the eligible hit, and count what is not listed. Two queries."""
+    judged = hits.annotate(verdict=_verdict(question))
+    best = _ordered(judged.filter(verdict=ELIGIBLE), question).first()
+    counts = dict(judged.order_by().values_list("verdict").annotate(Count("pk")))
+    if best is not None and best not in rows:
+        rows = [*rows, best]
+    found = _found(rows, question)
+    reason = found.choice.reason
+    if best is None:
+        reason = attribution.furthest(Reason(verdict) for verdict in counts if verdict != ELIGIBLE)
+    choice = replace(found.choice, reason=reason, omitted=sum(counts.values()) - len(rows))
+    return replace(found, choice=choice)
+
+
+def _described(person: Person, question: Question, *, only: ReferralHit | None = None) -> QuerySet[ReferralHit]:
+    """Return the hits with their link, partner and visitor, and what a row alone does not tell."""
+    hits = person.hits() if only is None else ReferralHit.objects.filter(pk=only.pk)
+    return hits.select_related("link", "partner", "visitor").annotate(
+        own_link=_boolean(_own_link(person)), subscribed=_boolean(_subscribed(question))
+    )
+
+
+def _own_link(person: Person) -> Q:
+    """Whether the person followed a link of its own, also where the row cannot know it yet (L-37, L-38)."""
+    flagged = Q(self_referral=True)
+    if person.user_pk is None:
+        return flagged
+    return flagged | Q(link__user_id=person.user_pk) | Q(partner__user_id=person.user_pk)
+
+
+def _subscribed(question: Question) -> Q:
+    if question.subscribed is None:
+        return Q(pk__isnull=False)
+    return Q(partner_id__in=question.subscribed)
+
+
+def _boolean(condition: Q) -> Case:
+    return Case(When(condition, then=Value(value=True)), default=Value(value=False), output_field=BooleanField())
+
+
+def _ordered(hits: QuerySet[ReferralHit], question: Question) -> QuerySet[ReferralHit]:
+    """Order the hits as the rule prefers them, in the order of `attribution.in_order`."""
+    made = Least(F("created_at"), Value(question.at))
+    return hits.order_by(made.asc() if question.rule == attribution.FIRST_CLICK else made.desc(), "-id")
+
+
+def _verdict(question: Question) -> Case:
+    """Say in SQL what `attribution.refusal` says in Python; a test holds the two together."""
+    has_partner = Q(partner_id__isnull=False)
+    applies = {
+        Reason.SELF_REFERRAL: Q(own_link=True),
+        Reason.BOT: Q(bot=True),
+        Reason.NO_CONSENT: Q(no_consent=True),
+        Reason.LINK_DISABLED: Q(link__disabled=True, link__drop_pending=True),
+        Reason.PARTNER_INACTIVE: has_partner & Q(partner__active=False),
+        Reason.NOT_SUBSCRIBED: has_partner & Q(subscribed=False),
+    }
+    if question.window is not None:
+        applies[Reason.OUT_OF_WINDOW] = Q(created_at__lt=question.at - question.window)
+    cases = [When(applies[reason], then=Value(str(reason))) for reason in attribution.REFUSALS if reason in applies]
+    return Case(*cases, default=Value(ELIGIBLE), output_field=CharField())
+
+
+def _candidate(row: Any) -> Candidate:
+    """Return the row as the pure rule reads it; `row` has the annotations of `_described`."""
+    return Candidate(
+        hit=row.pk,
+        link=row.link.identifier,
+        created_at=row.created_at,
+        partner=None if row.partner is None else row.partner.uid,
+        visitor=row.visitor_id,
+        self_referral=row.own_link,
+        bot=row.bot,
+        no_consent=row.no_consent,
+        link_dropped=row.link.disabled and row.link.drop_pending,
+        partner_active=row.partner is None or row.partner.active,
+        subscribed=row.subscribed,
+    )
