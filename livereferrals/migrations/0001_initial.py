@@ -3,7 +3,7 @@
 import datetime
 import django.core.validators
 import django.db.models.deletion
-import livereferrals.callbacks.models
+import livereferrals.callbacks.models.subscriptions
 import livereferrals.ids
 from django.conf import settings
 from django.db import migrations, models
@@ -369,7 +369,7 @@ class Migration(migrations.Migration):
             name='SigningSecret',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('value', livereferrals.callbacks.models.SecretField(default=livereferrals.callbacks.models.new_secret, max_length=100)),
+                ('value', livereferrals.callbacks.models.subscriptions.SecretField(default=livereferrals.callbacks.models.subscriptions.new_secret, max_length=100)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, null=True)),

@@ -1,0 +1,63 @@
+"""What is checked when a subscription is saved, by form, script or fixture alike, and again before each call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from livereferrals import conf
+from livereferrals.callbacks import guard, placeholders
+from livereferrals.exceptions import ConfigurationError, InvalidCallBackURL
+
+if TYPE_CHECKING:
+    from livereferrals.callbacks.guard import Origin, Rules
+    from livereferrals.callbacks.placeholders import Template
+
+CACHED_TEMPLATES = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A callback URL that may be called."""
+
+    template: Template
+    origin: Origin
+
+
+def rules() -> Rules:
+    """Return the address guard's rules from `ALLOW`, `BLOCK` and `PORTS`.
+
+    Raises:
+        ConfigurationError: an entry cannot be read.
+    """
+    try:
+        return guard.Rules.of(allow=conf.callbacks.ALLOW, block=conf.callbacks.BLOCK, ports=conf.callbacks.PORTS)
+    except ValueError as error:
+        raise ConfigurationError(f"{conf.callbacks.path}['ALLOW'] or ['BLOCK']", str(error)) from error
+
+
+def mistakes_in(url: str, *, plain_http: bool) -> list[InvalidCallBackURL]:
+    """Return every mistake in a callback URL, none for an empty one (feed only). No look-up is made."""
+    if not url:
+        return []
+    template, mistakes = placeholders.examine(url)
+    if template is None:
+        return mistakes
+    try:
+        guard.check_authority(template.scheme, template.authority, rules=rules(), plain_http=plain_http)
+    except InvalidCallBackURL as error:
+        return [error]
+    return []
+
+
+@lru_cache(maxsize=CACHED_TEMPLATES)
+def target(url: str, *, plain_http: bool, rules: Rules) -> Target:
+    """Return the parsed URL and where it leads.
+
+    Raises:
+        InvalidCallBackURL: it could not be saved like this today.
+    """
+    template = placeholders.parse(url)
+    origin = guard.check_authority(template.scheme, template.authority, rules=rules, plain_http=plain_http)
+    return Target(template=template, origin=origin)
