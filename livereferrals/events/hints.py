@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,23 @@ from livereferrals import ids
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from channels.layers import BaseChannelLayer
+
 logger = logging.getLogger(__name__)
 
 GROUP = "livereferrals"
 ANNOUNCE_TIMEOUT_S = 2.0
 LISTEN_RETRY_S = 1.0
 REJOIN_S = 3600.0
-PROCESS = ids.random_identifier(12)
-"""Tells a process its own hints from those of others."""
+_FAMILY = ids.random_identifier(12)
 
 _listeners: set[Callable[[], None]] = set()
 _lock = threading.Lock()
+
+
+def process_name() -> str:
+    """Return what tells a process its own hints from those of others, forked siblings included."""
+    return f"{_FAMILY}-{os.getpid()}"
 
 
 def add_listener(listener: Callable[[], None]) -> None:
@@ -45,11 +52,14 @@ def remove_listener(listener: Callable[[], None]) -> None:
 
 
 def notify() -> None:
-    """Wake every reader of this process."""
+    """Wake every reader of this process; one that fails is logged and holds up no other."""
     with _lock:
         listeners = list(_listeners)
     for listener in listeners:
-        listener()
+        try:
+            listener()
+        except Exception:  # the caller is the publisher or the receiver, on whom all readers depend
+            logger.exception("A reader could not be woken.", extra={"action": "hint.listener_failed"})
 
 
 def crosses_processes() -> bool:
@@ -65,8 +75,8 @@ async def aannounce() -> None:
         return
     try:
         async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
-            await layer.group_send(GROUP, {"type": "livereferrals.hint", "origin": PROCESS})
-    except Exception:
+            await layer.group_send(GROUP, {"type": "livereferrals.hint", "origin": process_name()})
+    except Exception:  # the layer is the host's: whatever it raises, the log has the events
         logger.warning(
             "A hint could not be sent; watchers elsewhere poll.", exc_info=True, extra={"action": "hint.lost"}
         )
@@ -82,34 +92,55 @@ async def receive_forever() -> None:
     """Pass hints of other processes to this one's listeners, until cancelled."""
     if not crosses_processes():
         return
-    failing = False
+    away = False
     while True:
         try:
-            await _receive()
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            if not failing:
+            channel = await _join()
+            away = False
+            await _receive(channel)
+        except Exception:  # the layer is the host's: whatever it raises, polling goes on and it is tried again
+            if not away:
                 logger.warning("Hints cannot be received; polling.", exc_info=True, extra={"action": "hints.away"})
-            failing = True
+            away = True
             await asyncio.sleep(LISTEN_RETRY_S)
 
 
-async def _receive() -> None:
+def _layer() -> BaseChannelLayer:
     layer = get_channel_layer()
     assert layer is not None  # noqa: S101 - for the type checker; receive_forever() has looked
-    channel = await layer.new_channel()
-    await layer.group_add(GROUP, channel)
+    return layer
+
+
+async def _join() -> str:
+    """Return the name of a new channel in the group."""
+    async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
+        channel: str = await _layer().new_channel()
+        await _layer().group_add(GROUP, channel)
+    return channel
+
+
+async def _receive(channel: str) -> None:
     try:
         while True:
             try:
                 async with asyncio.timeout(REJOIN_S):
-                    message = await layer.receive(channel)
+                    message = await _layer().receive(channel)
             except TimeoutError:
                 # channels_redis forgets members of a group after a day (`group_expiry`).
-                await layer.group_add(GROUP, channel)
+                await _layer().group_add(GROUP, channel)
                 continue
-            if message.get("origin") != PROCESS:
+            if message.get("origin") != process_name():
                 notify()
     finally:
-        await layer.group_discard(GROUP, channel)
+        await _leave(channel)
+
+
+async def _leave(channel: str) -> None:
+    """Leave the group; an error here must not take the place of the one, or the cancellation, that led here."""
+    try:
+        async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
+            await _layer().group_discard(GROUP, channel)
+    except Exception:
+        logger.debug(
+            "The group could not be left; it forgets by itself.", exc_info=True, extra={"action": "hints.left"}
+        )

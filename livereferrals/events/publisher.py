@@ -10,7 +10,8 @@ import logging
 import os
 import threading
 
-from django.db import DatabaseError, connections, router, transaction
+from django.db import Error as DatabaseProblem
+from django.db import connections, router, transaction
 
 from livereferrals.events import hints, sequencer
 from livereferrals.events.models import Event
@@ -60,7 +61,7 @@ class Publisher:
             wanted.clear()
             try:
                 publish_now()
-            except DatabaseError:
+            except DatabaseProblem:  # `InterfaceError`, of a connection that was lost, is no `DatabaseError`
                 logger.warning("Events wait for their numbers.", exc_info=True, extra={"action": "sequencer.away"})
                 connections.close_all()
                 threading.Event().wait(RETRY_S)

@@ -1,0 +1,184 @@
+"""The publisher: numbers and hints after the commit, in a thread of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection, transaction
+
+from livereferrals.events import hints, log
+from livereferrals.events.models import Event
+from livereferrals.events.publisher import IDLE_CLOSE_S, publisher
+from tests.factories import make_entry
+from tests.servers import ROOT, server_environment
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def hinted() -> Iterator[threading.Event]:
+    """Set when a reader of this process has been woken."""
+    woken = threading.Event()
+    hints.add_listener(woken.set)
+    yield woken
+    hints.remove_listener(woken.set)
+
+
+def numbered(count: int) -> bool:
+    return Event.objects.filter(seq__isnull=False).count() == count
+
+
+@pytest.mark.publisher_thread
+def test_events_are_numbered_soon_after_the_commit_and_not_before(hinted: threading.Event) -> None:
+    """feed-18 Inside the transaction nothing happens; after it another thread numbers and wakes the readers."""
+    with transaction.atomic():
+        log.append(make_entry())
+        assert not hinted.wait(0.1)
+    assert hinted.wait(5)
+    assert numbered(1)
+
+
+@pytest.mark.publisher_thread
+def test_a_rolled_back_transaction_wakes_nobody(hinted: threading.Event) -> None:
+    """feed-20 A transaction that is rolled back leaves no event, no number and no hint."""
+    with transaction.atomic():
+        log.append(make_entry())
+        transaction.set_rollback(True)
+    assert not hinted.wait(0.2)
+    assert not Event.objects.exists()
+
+
+def test_one_transaction_wakes_the_readers_once() -> None:
+    """feed-19 Many events of one transaction are one numbering and one hint."""
+    calls: list[int] = []
+
+    def listener() -> None:
+        calls.append(log.bounds().head)
+
+    hints.add_listener(listener)
+    try:
+        with transaction.atomic():
+            for _ in range(5):
+                log.append(make_entry())
+    finally:
+        hints.remove_listener(listener)
+    assert calls == [5]
+
+
+def test_inline_numbering_is_done_when_the_commit_returns() -> None:
+    """feed-18 For tests of host projects: no thread, no waiting."""
+    assert publisher.inline
+    log.append(make_entry())
+    assert numbered(1)
+
+
+@pytest.mark.publisher_thread
+def test_the_thread_gives_its_connection_back_when_it_is_quiet(hinted: threading.Event) -> None:
+    """feed-18 An idle process holds no connection for the numbering, and numbers again afterwards."""
+    log.append(make_entry())
+    assert hinted.wait(5)
+    if connection.vendor == "postgresql":
+        wait_until(lambda: other_sessions() == 0, timeout_s=IDLE_CLOSE_S * 20, what="The end of the connection")
+    log.append(make_entry())
+    wait_until(lambda: numbered(2), what="The second number")
+
+
+def other_sessions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.publisher_thread
+def test_the_thread_outlives_a_lost_connection(hinted: threading.Event, caplog: pytest.LogCaptureFixture) -> None:
+    """feed-50 When the database ends its connection it takes a new one, and says so once."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no connection to lose")
+    log.append(make_entry())
+    assert hinted.wait(5)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    with caplog.at_level(logging.WARNING, "livereferrals.events.publisher"):
+        log.append(make_entry())
+        wait_until(lambda: numbered(2), what="The second number")
+
+
+@pytest.mark.publisher_thread
+def test_a_listener_that_fails_neither_stops_the_others_nor_the_thread(
+    hinted: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """feed-18 One broken reader costs itself its wake-up; it is logged, and the next commit is numbered."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    hints.add_listener(broken)
+    try:
+        log.append(make_entry())
+        assert hinted.wait(5)
+        log.append(make_entry())
+        wait_until(lambda: numbered(2), what="The second number")
+    finally:
+        hints.remove_listener(broken)
+    assert "ZeroDivisionError" in caplog.text
+
+
+FORK = """
+import json, os, sys
+import django
+django.setup()
+from django.db import connections
+from django.utils import timezone
+from livereferrals.events import hints, log
+from livereferrals.events.models import Event
+from tests.waiting import wait_until
+
+def append():
+    log.append(log.Entry(type="hit", occurred_at=timezone.now(), data={}))
+    wait_until(lambda: not Event.objects.filter(seq__isnull=True).exists(), what="A number")
+    connections.close_all()
+
+append()
+reader, writer = os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        append()
+        os.write(writer, hints.process_name().encode())
+    finally:
+        os._exit(0)
+os.waitpid(child, 0)
+os.close(writer)
+append()
+print(json.dumps({"parent": hints.process_name(), "child": os.read(reader, 100).decode()}))
+"""
+
+
+def test_a_forked_child_numbers_by_itself_and_has_a_name_of_its_own() -> None:
+    """feed-25 A pre-forking server has a publisher in each child, and no child takes another's hint for its own."""
+    environment = server_environment()
+    command = [sys.executable, "-c", FORK]
+    done = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    names = json.loads(done.stdout)
+    assert names["child"]
+    assert names["parent"] != names["child"]
+    assert numbered(3)
