@@ -1,0 +1,151 @@
+"""The middleware: `request.referral`, the current request, and link parameters on any URL.
+
+One class for both worlds. Under ASGI a request without a link parameter runs on the event loop alone: no thread is
+taken and no query made (P-34).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from livereferrals import conf
+from livereferrals.tracking import following, targets, visitors
+from livereferrals.tracking.current import answering
+from livereferrals.tracking.links import LinkLookup, find_link, find_partner_link
+from livereferrals.tracking.referral import Referral
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from datetime import datetime
+
+    from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
+
+    from livereferrals.tracking.models import ReferralLink
+
+
+class ReferralMiddleware:
+    """Sets `request.referral` and answers requests that carry a link parameter with a redirect to the clean URL."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(
+        self,
+        get_response: Callable[[HttpRequest], HttpResponseBase] | Callable[[HttpRequest], Awaitable[HttpResponseBase]],
+    ) -> None:
+        self.get_response = get_response
+        self.async_mode = iscoroutinefunction(get_response)
+        if self.async_mode:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answer the request; in async mode return the coroutine that does."""
+        if self.async_mode:
+            return self.__acall__(request)
+        with answering(request):
+            referral = attach(request)
+            found = caught(request)
+            response = answer(request, found) if found else None
+            return finish(request, response or self.get_response(request), referral=referral)  # type: ignore[arg-type] # sync here
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """Async form of `__call__`; a thread is taken only for a request with a link parameter."""
+        with answering(request):
+            referral = attach(request)
+            found = caught(request)
+            response = await sync_to_async(answer)(request, found) if found else None
+            return finish(request, response or await self.get_response(request), referral=referral)  # type: ignore[misc] # async here
+
+
+def attach(request: HttpRequest) -> Referral:
+    """Put the lazy `referral` and its old alias on the request. No query."""
+    referral = Referral(request)
+    request.referral = referral  # type: ignore[attr-defined] # ours
+    request.affiliate_visitor = SimpleLazyObject(lambda: referral.visitor)  # type: ignore[attr-defined] # the old name (V-10)
+    return referral
+
+
+def finish(request: HttpRequest, response: HttpResponseBase, *, referral: Referral) -> HttpResponseBase:
+    """Return the response, the visitor's cookie renewed if the visitor was claimed meanwhile."""
+    if referral.renewed and referral.visitor is not None:
+        visitors.carry(response, referral.visitor, secure=request.is_secure())
+    return response
+
+
+# --- link parameters ------------------------------------------------------------------------------------------------------
+
+
+def caught(request: HttpRequest) -> dict[str, str]:
+    """Return the request's parameters if one of them is a link's, else nothing. No query, no session (P-20, P-31)."""
+    query = following.raw_query(request) if request.method == "GET" else b""
+    if not query:
+        return {}
+    values = targets.parameters(query)
+    return values if values.keys() & conf.settings.PARAMETERS.keys() else {}
+
+
+def answer(request: HttpRequest, values: Mapping[str, str]) -> HttpResponse | None:
+    """Return the redirect that a request with link parameters gets, or nothing where it passes. Up to six queries."""
+    if _is_link_url(request):
+        return None
+    now = timezone.now()
+    unknown: set[str] = set()
+    for name in _named("link", values):
+        lookup = find_link(values[name], now=now)
+        if lookup.link is not None:
+            return _redirect(request, name, lookup, values=values, kept=unknown, now=now)
+        unknown.add(name)  # the host may use the word itself (P-04)
+    for name in _named("partner", values):
+        lookup = find_partner_link(values[name], now=now)
+        return _redirect(request, name, lookup, values=values, kept=unknown, now=now)
+    return None
+
+
+def _named(kind: str, values: Mapping[str, str]) -> list[str]:
+    """Return the request's parameters that name this kind of thing, in the order of the setting."""
+    return [name for name, named in conf.settings.PARAMETERS.items() if named == kind and name in values]
+
+
+def _redirect(
+    request: HttpRequest,
+    name: str,
+    lookup: LinkLookup,
+    *,
+    values: Mapping[str, str],
+    kept: Collection[str],
+    now: datetime,
+) -> HttpResponse:
+    """Return the redirect to the URL without the parameters: with the hit, or by way of the link's own URL."""
+    taken_off = [each for each in conf.settings.PARAMETERS if each not in kept]
+    query = targets.without(following.raw_query(request), taken_off)
+    target = targets.own_url(following.escaped_path(request), query)
+    if lookup.counted is None:
+        return following.redirect(target)
+    hop = _link_url(request, lookup.counted) if conf.settings.PARAMETER_HOPS.get(name) == "link_url" else None
+    if hop is None or len(target) > conf.settings.MAX_NEXT_LENGTH:
+        return following.follow(request, lookup.counted, target=target, values=values, now=now)
+    own_ids = {each: values[each] for each in following.OWN_IDS if each in values}
+    return following.redirect(targets.with_query(hop, {"next": target} | own_ids))
+
+
+def _link_url(request: HttpRequest, link: ReferralLink) -> str | None:
+    """Return the link's own URL; nothing where the host has not included `livereferrals.urls` (P-03)."""
+    try:
+        return reverse("livereferrals:link", args=[link.identifier], urlconf=getattr(request, "urlconf", None))
+    except NoReverseMatch:
+        return None
+
+
+def _is_link_url(request: HttpRequest) -> bool:
+    """Whether the request is for a link's own URL, on which parameters mean nothing (P-27)."""
+    try:
+        match = resolve(request.path_info, urlconf=getattr(request, "urlconf", None))
+    except Resolver404:
+        return False
+    return "livereferrals" in match.app_names

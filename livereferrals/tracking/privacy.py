@@ -1,0 +1,40 @@
+"""What is kept of a person: addresses are cut before anything else sees them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
+PREFIXES: Final = {4: 24, 6: 48}
+"""How many bits of an address are kept (design, 6.12)."""
+
+
+def kept_address(text: str | None, *, mode: str) -> str | None:
+    """Return what may be kept of an address, `mode` being `truncate`, `full` or `none` (the setting `IP`).
+
+    Text that is no address is kept as none: an unknown address is no reason to lose a hit (V-11, V-13).
+    """
+    if mode == "none" or not text:
+        return None
+    address = parse_address(text)
+    if address is None or mode == "full":
+        return None if address is None else str(address)
+    network = ip_network((address, PREFIXES[address.version]), strict=False)
+    return str(network.network_address)
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that the text names, without port and zone; IPv4 in IPv6 form is IPv4."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

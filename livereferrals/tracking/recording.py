@@ -1,0 +1,144 @@
+"""Recording one hit: visitor, hit and event in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import router, transaction
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
+
+from livereferrals import conf
+from livereferrals.events import log
+from livereferrals.signals import hit_recorded
+from livereferrals.tracking import claiming, privacy, screening, visitors
+from livereferrals.tracking.entries import hit_entry
+from livereferrals.tracking.models import Origin, ReferralHit, Visitor
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from livereferrals.tracking.models import ReferralLink
+
+MAX_URL: Final = 2000
+MAX_HEADER: Final = 1000
+MAX_OWN_ID: Final = 200
+SUBS: Final = 5
+
+
+def record_hit(
+    link: ReferralLink,
+    *,
+    visitor: Visitor | uuid.UUID | None = None,
+    user: Any = None,
+    now: datetime | None = None,
+    entry_url: str = "",
+    user_agent: str = "",
+    referer: str = "",
+    ip: str | None = None,
+    click_id: str = "",
+    subs: Sequence[str] = (),
+    origin: Origin = Origin.WEB,
+) -> ReferralHit:
+    """Record that somebody followed the link; the hit comes with its link, partner and visitor loaded.
+
+    One transaction, at most four statements: the visitor is read and locked if there may be one, else or if it cannot
+    be used inserted; hit and event are inserted. `hit_recorded` is sent after the commit.
+
+    Args:
+        link: the link with its partner loaded; whether it may be followed has been asked before (`links.find_link`).
+        visitor: who follows. A row stands for its user too. An id is what a browser carries: if it is gone, or belongs
+            to somebody who is not `user`, the hit gets a new visitor (V-04, V-12). `None`: a new one.
+        user: who is logged in. A visitor of nobody is claimed first.
+        now: when it was followed; default: now.
+        entry_url: the page that it leads to. Texts are cut to what is kept of them.
+        user_agent: header of the request.
+        referer: header of the request.
+        ip: address of the client; the setting `IP` says what is kept of it.
+        click_id: the partner's own id of the click.
+        subs: up to five ids of the partner's own.
+        origin: how the hit came to be.
+    """
+    now = now or timezone.now()
+    user = visitors.person(user)
+    if user is None and isinstance(visitor, Visitor):
+        user = visitor.user
+    texts = _texts(entry_url=entry_url, user_agent=user_agent, referer=referer, click_id=click_id, subs=subs)
+    with transaction.atomic(using=router.db_for_write(ReferralHit)):
+        known = _lock(visitor, link=link)
+        last_follow = None if known is None else known.last_follow
+        who = _usable(known, user=user, now=now) or _new_visitor(user=user, now=now)
+        hit = ReferralHit(
+            link=link,
+            partner=link.partner,
+            visitor=who,
+            user=user,
+            created_at=now,
+            authenticated=user is not None,
+            ip=privacy.kept_address(ip, mode=conf.settings.IP),
+            device=screening.device(user_agent),
+            repeat=who is known and screening.is_repeat(last_follow, now=now, window=conf.settings.REPEAT_WINDOW),
+            self_referral=user is not None and screening.is_self_referral(user.pk, owners=claiming.owners(link)),
+            origin=origin,
+            **texts,
+        )
+        hit.save(force_insert=True)
+        log.append(hit_entry(hit))
+        _tell_after_commit(hit)
+    return hit
+
+
+def _lock(visitor: Visitor | uuid.UUID | None, *, link: ReferralLink) -> Any:
+    """Return the visitor's row with the time of its last follow of this link, locked against a claim. One query.
+
+    Without the lock a login at the same time could claim the visitor and miss this hit.
+    """
+    if visitor is None:
+        return None
+    visitor_id = visitor.pk if isinstance(visitor, Visitor) else visitor
+    follows = ReferralHit.objects.filter(visitor=OuterRef("pk"), link=link).order_by("-created_at")
+    rows = Visitor.objects.using(router.db_for_write(Visitor)).select_for_update(no_key=True)
+    return rows.annotate(last_follow=Subquery(follows.values("created_at")[:1])).filter(pk=visitor_id).first()
+
+
+def _usable(visitor: Visitor | None, *, user: AbstractBaseUser | None, now: datetime) -> Visitor | None:
+    """Return the visitor if it may have this person's hit; one of nobody becomes the person's."""
+    if visitor is None or visitor.claimed_at is None:
+        if visitor is not None and user is not None:
+            claiming.claim(visitor, user=user, now=now)
+        return visitor
+    # Claimed by nobody who is known any more counts as somebody else's.
+    return visitor if user is not None and visitor.user_id == user.pk else None
+
+
+def _new_visitor(*, user: Any, now: datetime) -> Visitor:
+    """Insert a visitor; one who is logged in is its user's from the start, which is no claim (C-08)."""
+    visitor = Visitor(user=user, claimed_at=None if user is None else now)
+    visitor.save(force_insert=True)
+    return visitor
+
+
+def _texts(*, entry_url: str, user_agent: str, referer: str, click_id: str, subs: Sequence[str]) -> dict[str, str]:
+    kept = {
+        "entry_url": _kept(entry_url, MAX_URL),
+        "user_agent": _kept(user_agent, MAX_HEADER),
+        "referer": _kept(referer, MAX_HEADER),
+        "click_id": _kept(click_id, MAX_OWN_ID),
+    }
+    return kept | {f"sub{number}": _kept(sub, MAX_OWN_ID) for number, sub in enumerate(subs[:SUBS], start=1)}
+
+
+def _kept(text: str, limit: int) -> str:
+    """Return what both databases can hold of the text: PostgreSQL refuses NUL and lone surrogates."""
+    return text.replace("\x00", "")[:limit].encode("utf-8", "replace").decode()
+
+
+def _tell_after_commit(hit: ReferralHit) -> None:
+    def tell() -> None:
+        hit_recorded.send_robust(ReferralHit, hit=hit, link=hit.link, visitor=hit.visitor, user=hit.user)
+
+    transaction.on_commit(tell, using=router.db_for_write(ReferralHit), robust=True)

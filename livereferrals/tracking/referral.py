@@ -1,0 +1,89 @@
+"""`request.referral`: who brought this browser here, read when it is asked."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from livereferrals.tracking import history, visitors
+from livereferrals.tracking.models import Visitor
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from livereferrals.tracking.models import Partner, ReferralHit, ReferralLink
+
+
+class Referral:
+    """The referral behind a request; false when the browser is no known visitor.
+
+    Nothing is read until it is used: then one query for the visitor, and those of attribution for the hit. In async
+    views `await request.referral.aget()` reads all of it first.
+    """
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        self.renewed = False
+        """Whether the answer has to renew the visitor's cookie."""
+
+    def __bool__(self) -> bool:
+        return self.visitor is not None
+
+    @cached_property
+    def visitor(self) -> Visitor | None:
+        """The visitor that this browser is; one whose row is gone counts as none."""
+        carried = visitors.carried(self._request)
+        return None if carried is None else Visitor.objects.filter(pk=carried.id).first()
+
+    @cached_property
+    def hit(self) -> ReferralHit | None:
+        """The hit that a confirmation would be credited to now, its link and partner loaded."""
+        visitor, user = self.visitor, visitors.request_person(self._request)
+        if visitor is not None and visitor.claimed_at is not None and (user is None or visitor.user_id != user.pk):
+            visitor = None  # somebody else's, on a shared computer (C-04)
+        if visitor is None and user is None:
+            return None
+        return history.current_hit(history.Person(user=user, visitor=visitor), at=timezone.now())
+
+    @property
+    def link(self) -> ReferralLink | None:
+        """The link of that hit."""
+        return None if self.hit is None else self.hit.link
+
+    @property
+    def partner(self) -> Partner | None:
+        """The partner of that hit."""
+        return None if self.hit is None else self.hit.partner
+
+    async def aget(self) -> Self:
+        """Return itself with everything read, without blocking the event loop."""
+        return await sync_to_async(self._read)()
+
+    def token(self) -> str:
+        """Return signed text that stands for the visitor, to keep on an order that is paid later; empty without one.
+
+        It can be given as `visitor=` wherever that is taken. No query.
+        """
+        carried = visitors.carried(self._request)
+        return "" if carried is None else visitors.token(carried.id)
+
+    def renew(self) -> None:
+        """Have the answer to this request renew the visitor's cookie."""
+        self.renewed = True
+
+    def choose_anew(self) -> None:
+        """Forget which hit would be credited: after a claim the user's other devices count too."""
+        self.__dict__.pop("hit", None)
+
+    def _read(self) -> Self:
+        self.hit  # noqa: B018 - fills the cache, the visitor's too
+        return self
+
+
+def visitor_from_token(text: str) -> Visitor | None:
+    """Return the visitor that `Referral.token()` stood for; none for other text, or when it is gone. One query."""
+    visitor_id = visitors.read_token(text)
+    return None if visitor_id is None else Visitor.objects.filter(pk=visitor_id).first()
