@@ -110,8 +110,7 @@ LIVEREFERRALS = {
     ],
     "CALLBACKS": {
         "WORKER": os.environ.get("CALLBACK_WORKER", "embedded"),
-        # The server that plays the partner runs on this machine, on a free port.
+        # The server that plays the partner runs on this machine, on whatever port is free.
         "ALLOW": ["127.0.0.0/8", "::1/128", "localhost"],
-        "PORTS": range(1, 65_536),
     },
 }
