@@ -39,3 +39,48 @@ DEMO_EXTRAS := demo$(if $(DATABASE_URL),$(comma)postgres)$(if $(REDIS_URL),$(com
 .PHONY: demo
 demo: $(VENV)/installed-$(DEMO_EXTRAS) ## Run the demo shop: PORT=8000 TRAFFIC=on|off DATABASE_URL= REDIS_URL=
 	@$(BIN)/python -m project.demo
+
+# --- tests and tools -----------------------------------------------------------------------------------------------------
+
+NPM := $(shell command -v npm 2>/dev/null)
+DEV := $(VENV)/installed-dev frontend/node_modules/.package-lock.json
+TEMPLATES = git ls-files -z 'livereferrals/templates/*.html' 'project/*.html' 'tests/*.html'
+
+.PHONY: test
+test: $(DEV) chromium ## Run all tests, on PostgreSQL and on SQLite, with coverage
+	@$(BIN)/python -m tests.run
+
+.PHONY: lint
+lint: $(DEV) ## Check style, templates, imports, dead code and dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(TEMPLATES) | xargs -0 $(BIN)/djade --check --target-version 5.2
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry .
+ifneq ($(NPM),)
+	$(NPM) --prefix frontend run --silent lint
+endif
+
+.PHONY: types
+types: $(DEV) ## Check types
+	$(BIN)/mypy livereferrals project tests
+ifneq ($(NPM),)
+	$(NPM) --prefix frontend run --silent types
+endif
+
+.PHONY: build
+build: $(VENV)/installed-dev ## Build wheel and sdist into dist/
+	$(BIN)/python -m build --no-isolation
+
+frontend/node_modules/.package-lock.json: frontend/package-lock.json
+ifneq ($(NPM),)
+	$(NPM) --prefix frontend ci --silent --no-audit --no-fund
+	@touch $@
+else
+	@echo "npm is not there: the JavaScript tools and tests are left out."
+endif
+
+.PHONY: chromium
+chromium:
+	@.ci/chromium
