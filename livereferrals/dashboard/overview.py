@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.translation import gettext
 
-from livereferrals.dashboard import rows, snapshots, statistics, wording
+from livereferrals.dashboard import pacing, rows, snapshots, statistics, wording
 from livereferrals.dashboard.ranges import Range, Span, span_of
 from livereferrals.dashboard.rows import Choice, EventRow, OverviewPage, OverviewState
 from livereferrals.events import log
@@ -21,36 +19,16 @@ from livereferrals.events.models import Event, EventType
 from livereferrals.tracking.models import Partner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from livereferrals.dashboard.access import Rights
     from livereferrals.dashboard.filters import Filters
+    from livereferrals.dashboard.viewpoints import Viewpoint
 
 VIEW = "overview"
 NEWEST = 50
 """Rows of the live list."""
-INTERVAL_S = 0.25
-"""The shortest time between two frames: at most four a second."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Viewpoint:
-    """From where somebody looks; all who share one share their frames."""
-
-    filters: Filters
-    rights: Rights
-    language: str
-    zone: str
-    """The viewer's zone, for single moments; hours and days are the project's."""
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """Work in this language and zone."""
-        with ExitStack() as stack:
-            stack.enter_context(translation.override(self.language))
-            stack.enter_context(timezone.override(ZoneInfo(self.zone)))
-            yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +106,7 @@ def page(viewpoint: Viewpoint, *, user: str, unknown: tuple[str, ...] = ()) -> O
         query=filters.query(),
         url=url,
         live_url=_live_url(url, viewpoint, state),
-        interval_s=INTERVAL_S,
+        interval_s=pacing.INTERVAL_S,
         notices=tuple(gettext("“%(value)s” is no filter and was left out.") % {"value": value} for value in unknown),
     )
 

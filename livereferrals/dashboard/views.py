@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 
 from livereferrals.dashboard import access, overview, rows
 from livereferrals.dashboard.filters import Filters
-from livereferrals.dashboard.overview import Viewpoint
 from livereferrals.dashboard.policy import dashboard_headers
+from livereferrals.dashboard.viewpoints import Viewpoint
 from livereferrals.events import log
 
 if TYPE_CHECKING:

@@ -1,0 +1,51 @@
+"""From where somebody looks: filters, rights, language, zone. All who share one share their frames."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone, translation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from livereferrals.dashboard.access import Rights
+    from livereferrals.dashboard.filters import Filters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewpoint:
+    """What makes two viewers' screens differ, and nothing that names one of them."""
+
+    filters: Filters
+    rights: Rights
+    language: str
+    zone: str
+    """The viewer's zone, for single moments; hours and days are the project's."""
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Work in this language and zone."""
+        with ExitStack() as stack:
+            stack.enter_context(translation.override(self.language))
+            stack.enter_context(timezone.override(ZoneInfo(self.zone)))
+            yield
+
+
+def language_of(asked: str) -> str:
+    """Return the asked language where the project has it, else the active one."""
+    try:
+        return translation.get_supported_language_variant(asked)
+    except LookupError:
+        return translation.get_language() or "en"
+
+
+def zone_of(asked: str) -> str:
+    """Return the asked zone where there is such a one, else the project's."""
+    try:
+        return ZoneInfo(asked).key
+    except (KeyError, ValueError, OSError):  # a directory of the zone database raises OSError
+        return timezone.get_default_timezone_name()
