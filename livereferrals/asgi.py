@@ -108,9 +108,10 @@ class ReferralApplication:
 
 def _socket_patterns() -> list[Any]:
     """Return the routes of both sockets, relative to the mount point; each brings its own authentication."""
-    modules = ("livereferrals.streaming.routing", "livereferrals.dashboard.routing")
-    found = [importlib.import_module(name) for name in modules if importlib.util.find_spec(name)]
-    return [pattern for module in found for pattern in module.websocket_urlpatterns]
+    from livereferrals.dashboard.routing import websocket_urlpatterns as live
+    from livereferrals.streaming.routing import websocket_urlpatterns as feed
+
+    return [*feed, *live]
 
 
 def _is_ours(rest: str) -> bool:

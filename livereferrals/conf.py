@@ -200,7 +200,7 @@ class Settings(RootGroup):
     """A longer `next` counts as absent."""
     COOKIE_NAME = Setting("livereferrals_visitor", text, old=_hype("COOKIE_KEY"))
     """Name of the visitor's cookie."""
-    COOKIE_MAX_AGE = Setting(31_536_000, whole(1, 400 * 86_400), old=_hype("COOKIE_MAX_AGE"))
+    COOKIE_MAX_AGE = Setting(31_536_000, whole(1, 2**31 - 1), old=_hype("COOKIE_MAX_AGE"))
     """Seconds that the visitor's cookie lives."""
     COOKIE_DOMAIN = Setting[str | None](None, optional_text)
     """Domain of the visitor's cookie."""
@@ -261,6 +261,18 @@ class Settings(RootGroup):
 
 settings = Settings()
 callbacks = CallbackSettings()
+
+
+def host(name: str, default: Any = None) -> Any:
+    """Return one of the host project's own settings, for the system checks."""
+    return getattr(django_settings, name, default)
+
+
+def proxy_tls_header() -> tuple[str, str] | None:
+    """Return Django's `SECURE_PROXY_SSL_HEADER`: the header in which the host's proxy says that it spoke TLS."""
+    header: tuple[str, str] | None = django_settings.SECURE_PROXY_SSL_HEADER
+    return header
+
 
 KNOWN_KEYS: Final = frozenset({*Settings.declared(), "TRIGGERS", "CALLBACKS"})
 

@@ -61,8 +61,18 @@ class InvalidAmount(LiveReferralsError, ValueError):  # noqa: N818 - says what i
 class FeedError(LiveReferralsError):
     """A feed request or connection is refused, with the protocol's `code`."""
 
-    def __init__(self, code: str, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        oldest: str | None = None,
+        newest: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
+        self.oldest = oldest
+        self.newest = newest

@@ -26,7 +26,7 @@ from livereferrals.streaming import reading, tokens
 from livereferrals.streaming.frames import Encoder, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 
     from livereferrals.events.log import Bounds
     from livereferrals.events.models import Event
@@ -57,9 +57,10 @@ class Hub:
         self._watchers: dict[Stream, set[Watcher]] = {}
         self._followers: dict[int, Callable[[Bounds], None]] = {}
         self._next_follower = 0
+        self._joining = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
-        self._placed = asyncio.Event()
+        self._looked = asyncio.Event()
         self._failures = 0
         self._looked_at = float("-inf")
         self._wake: Callable[[], None] | None = None
@@ -78,37 +79,49 @@ class Hub:
 
         return stop
 
-    async def join(self, watcher: Watcher) -> Stream:
-        """Take a watcher on and return the stream that carries its selection.
+    @contextlib.asynccontextmanager
+    async def watched_by(self, watcher: Watcher, *, head: int) -> AsyncIterator[Stream]:
+        """Take a watcher on and give the stream that carries its selection, which has reached `head`.
 
         Raises:
             FeedError: the log cannot be read just now.
         """
-        self._start()
-        watchers: set[Watcher] | None = None
+        self._joining += 1
+        try:
+            self._start()
+            await self._reach(head)
+            stream = self._stream(watcher.selection)
+            self._watchers[stream].add(watcher)
+        finally:
+            self._joining -= 1
+            self._end_if_idle()
+        try:
+            yield stream
+        finally:
+            self._leave(watcher, stream)
+
+    async def _reach(self, head: int) -> None:
+        """Wait until this hub has seen what another process, or the database, already knows of."""
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._placed.wait()
-            stream = self._streams.get(watcher.selection)
-            if stream is None:
-                stream = self._streams[watcher.selection] = Stream(watcher.selection, position=self.position)
-            watchers = self._watchers.setdefault(stream, set())
-            watchers.add(watcher)
+                while self.bounds is None or self.position < head:
+                    self._wanted.set()
+                    await self._looked.wait()
         except TimeoutError:
-            raise FeedError("unavailable", "The event log cannot be read at the moment.") from None
-        finally:
-            if watchers is None:
-                self._end_if_idle()
+            raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=5) from None
+
+    def _stream(self, selection: Selection) -> Stream:
+        stream = self._streams.get(selection)
+        if stream is None:
+            stream = self._streams[selection] = Stream(selection, position=self.position)
+            self._watchers[stream] = set()
         return stream
 
-    def leave(self, watcher: Watcher) -> None:
-        """Let a watcher go."""
-        stream = self._streams.get(watcher.selection)
-        if stream is not None:
-            watchers = self._watchers[stream]
-            watchers.discard(watcher)
-            if not watchers:
-                del self._watchers[stream], self._streams[watcher.selection]
+    def _leave(self, watcher: Watcher, stream: Stream) -> None:
+        watchers = self._watchers[stream]
+        watchers.discard(watcher)
+        if not watchers:
+            del self._watchers[stream], self._streams[stream.selection]
         self._end_if_idle()
 
     def watchers(self) -> list[Watcher]:
@@ -139,7 +152,7 @@ class Hub:
                 loop.call_soon_threadsafe(wanted.set)
 
         self._wake = wake
-        self._wanted, self._placed = wanted, asyncio.Event()
+        self._wanted, self._looked = wanted, asyncio.Event()
         self.bounds = None
         hints.add_listener(wake)
         for work in (self._read_forever(), hints.receive_forever(), self._check_tokens_forever()):
@@ -152,7 +165,7 @@ class Hub:
         task.add_done_callback(self._tasks.discard)
 
     def _end_if_idle(self) -> None:
-        if not self._watchers and not self._followers:
+        if not self._watchers and not self._followers and not self._joining:
             self._end()
 
     def _end(self) -> list[asyncio.Task[None]]:
@@ -164,7 +177,7 @@ class Hub:
             hints.remove_listener(self._wake)
             self._wake = None
             # An `asyncio.Event` that was waited for holds its loop, and `_hubs` must not.
-            self._wanted, self._placed = asyncio.Event(), asyncio.Event()
+            self._wanted, self._looked = asyncio.Event(), asyncio.Event()
         return tasks
 
     async def aclose(self) -> None:
@@ -178,7 +191,7 @@ class Hub:
             due = await self._wait()
             try:
                 found = await reading.in_hub_thread(
-                    reading.look, self.position if self._placed.is_set() else None, number=due
+                    reading.look, None if self.bounds is None else self.position, number=due
                 )
             except django.db.Error as error:
                 self._missed(error)
@@ -215,13 +228,14 @@ class Hub:
         before, self.bounds = self.bounds, found.bounds
         if before is None:
             self.position = found.bounds.head
-            self._placed.set()
         elif self._lost_place(before, found.bounds):
             logger.warning("The event log was renumbered or pruned; watchers start afresh.", extra={"action": "resync"})
             self._close_all(FeedError("resync", "The event log has changed; connect again with your cursor."))
             self.position = found.bounds.head
         else:
             await self._hand_out(found)
+        looked, self._looked = self._looked, asyncio.Event()
+        looked.set()
         if before is None or (before.epoch, before.head) != (found.bounds.epoch, found.bounds.head):
             self._tell_followers(found.bounds)
         if found.numbered:

@@ -142,7 +142,7 @@ def goodbye(*, reason: str, retry_after_s: float) -> str:
     return _text({"type": "goodbye", "reason": reason, "retry_after_s": round(retry_after_s, 1)})
 
 
-def error(problem: FeedError, *, oldest: Cursor | None = None, newest: Cursor | None = None) -> str:
+def error(problem: FeedError) -> str:
     """Return the last message before a close."""
     ending = ENDINGS[problem.code]
     return _text(
@@ -153,8 +153,8 @@ def error(problem: FeedError, *, oldest: Cursor | None = None, newest: Cursor | 
             "close": ending.close,
             "retry": ending.retry,
             "retry_after_s": problem.retry_after_s,
-            "oldest": None if oldest is None else str(oldest),
-            "newest": None if newest is None else str(newest),
+            "oldest": problem.oldest,
+            "newest": problem.newest,
         }
     )
 

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 READ_EVENTS = 500
 """Events read in one query: what fits the largest batch."""
+READ_EVENTS_LEAST = 100
+"""Events read for a reader of small batches, which is not to hold more than it can use."""
 POOL_THREADS = 4
 
 _hub_thread = ThreadPoolExecutor(1, thread_name_prefix="livereferrals-hub")
@@ -87,18 +89,19 @@ class History:
     bounds: log.Bounds
 
 
-def history(selection: Selection, *, after: int, upto: int) -> History:
-    """Return the next piece of a selection's events with `after < seq <= upto`. Two queries.
+def history(selection: Selection, *, after: int, upto: int, prev: int) -> History:
+    """Return the next piece of a selection's events with `after < seq <= upto`; its chain goes on from `prev`.
 
-    The bounds are read *after* the events: retention that passes by in between is seen, never jumped over.
+    Two queries. The bounds are read *after* the events: retention that passes by in between is seen, never jumped over.
     """
-    events = log.read(after, upto=upto, limit=READ_EVENTS, topic=selection.topic)
+    limit = min(READ_EVENTS, max(READ_EVENTS_LEAST, 4 * selection.batch_events))
+    events = log.read(after, upto=upto, limit=limit, topic=selection.topic)
     row = log.load_log()
-    last = events[-1].seq if len(events) == READ_EVENTS else None
+    last = events[-1].seq if len(events) == limit else None
     end = upto if last is None else last
     encoder = Encoder(LogKeys(epoch=row.epoch, house_key=row.house_key))
     return History(
-        frames=list(encoder.frames(events, selection, prev=after, upto=end)),
+        frames=list(encoder.frames(events, selection, prev=prev, upto=end)),
         upto=end,
         bounds=log.Bounds(epoch=row.epoch, head=row.head, oldest=row.oldest),
     )

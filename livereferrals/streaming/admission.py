@@ -1,0 +1,121 @@
+"""Letting a reader in: token, wishes and place in the log become one decision. Reads the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import router
+from django.db.models import Q
+
+from livereferrals import conf
+from livereferrals.events import log
+from livereferrals.events.models import Event
+from livereferrals.exceptions import FeedError
+from livereferrals.streaming import tokens
+from livereferrals.streaming.frames import Selection
+from livereferrals.streaming.parameters import parse_parameters
+from livereferrals.streaming.resuming import Place, Start, start_of
+from livereferrals.tracking.models import ReferralLink
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from livereferrals.events.log import Bounds
+    from livereferrals.streaming.parameters import Parameters
+    from livereferrals.streaming.tokens import Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A reader that is let in."""
+
+    grant: Grant
+    selection: Selection
+    acks: bool
+    start: Start
+    bounds: Bounds
+
+
+def admit(token: str, query: str) -> Admission:
+    """Return what a reader gets. Two queries; with `links` one more, with `since` about twenty small ones.
+
+    Raises:
+        FeedError: it is not let in.
+    """
+    grant = tokens.verify(token)
+    wanted = parse_parameters(query)
+    selection = _selection(grant, wanted)
+    bounds = log.bounds()
+    since_seq = None if wanted.since is None else seq_before(wanted.since, bounds=bounds)
+    place = Place(epoch=bounds.epoch, head=bounds.head, oldest=bounds.oldest)
+    start = start_of(wanted, place, since_seq=since_seq)
+    return Admission(grant=grant, selection=selection, acks=wanted.acks, start=start, bounds=bounds)
+
+
+def _selection(grant: Grant, wanted: Parameters) -> Selection:
+    limits = conf.settings.FEED_LIMITS
+    batch = min(wanted.batch, limits.batch_events)
+    if wanted.acks:
+        # A client that acknowledges each quarter of its window must never stand before a frame that does not fit.
+        batch = min(batch, max(1, limits.window_events // 4))
+    return Selection(
+        topic=log.Topic(partner=grant.partner),
+        types=_types(grant, wanted),
+        links=_links(grant, wanted),
+        amounts="amounts" in grant.scopes,
+        batch_events=batch,
+        message_bytes=limits.message_bytes,
+    )
+
+
+def _types(grant: Grant, wanted: Parameters) -> frozenset[str]:
+    if wanted.types is None:
+        return grant.types
+    if beyond := sorted(wanted.types - grant.types):
+        raise FeedError("forbidden", f"This token may not read events of the type {beyond[0]}.")
+    return wanted.types
+
+
+def _links(grant: Grant, wanted: Parameters) -> frozenset[uuid.UUID] | None:
+    if wanted.links is None:
+        return grant.links
+    own = Q() if grant.partner is None else Q(partner__uid=grant.partner)
+    links = ReferralLink.objects.using(router.db_for_write(Event)).filter(own, pk__in=wanted.links)
+    known = frozenset(links.values_list("pk", flat=True))
+    if wanted.links - known or (grant.links is not None and wanted.links - grant.links):
+        raise FeedError("forbidden", "This token may not read one of these links.")
+    return wanted.links
+
+
+def seq_before(moment: datetime, *, bounds: Bounds) -> int | None:
+    """Return the number after which the first event numbered at or after `moment` lies.
+
+    `None` when it may be among those that are no longer kept. The times of numbering never go back, so the place is
+    found by halves over the numbers, for which there is an index; one on the times would cost each insert.
+    """
+    low, high = bounds.oldest, bounds.head
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _numbered_before(middle, moment):
+            low = middle
+        else:
+            high = middle - 1
+    is_before_all_kept = low == bounds.oldest
+    if bounds.oldest > 0 and is_before_all_kept and not _log_ended_before(moment, bounds=bounds):
+        return None
+    return low
+
+
+def _numbered_before(seq: int, moment: datetime) -> bool:
+    events = Event.objects.using(router.db_for_write(Event))
+    return events.filter(seq=seq, numbered_at__lt=moment).exists()
+
+
+def _log_ended_before(moment: datetime, *, bounds: Bounds) -> bool:
+    """Whether nothing is kept and the last event that ever was came before `moment`."""
+    if bounds.head > bounds.oldest:
+        return False
+    last = log.load_log().last_numbered_at
+    return last is not None and last < moment

@@ -1,0 +1,199 @@
+"""The feed's WebSocket: lets a client in, listens to it, and has a watcher write to it.
+
+A plain ASGI application, not a Channels consumer: the hub calls no group messages, and an idle connection costs a third
+less memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import django.db
+from django.utils import timezone
+
+from livereferrals import conf, ids
+from livereferrals.events import wire
+from livereferrals.exceptions import FeedError
+from livereferrals.streaming import credentials, protocol, reading
+from livereferrals.streaming.admission import admit
+from livereferrals.streaming.credentials import Headers
+from livereferrals.streaming.hub import get_hub
+from livereferrals.streaming.pacing import Bucket
+from livereferrals.streaming.parameters import check_url_length
+from livereferrals.streaming.sockets import Socket
+from livereferrals.streaming.watchers import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from livereferrals.streaming.admission import Admission
+
+    Scope = dict[str, Any]
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+ADMIT_TIMEOUT_S = 4.0
+"""Bound on what stands before `hello`, which is promised within 5 s of the accept."""
+CLOSING_S = 5.0
+"""How long a server may take to report the end of a connection that we have closed."""
+FAREWELL_TIMEOUT_S = 1.0
+RETRY_SPREAD_S = 5.0
+
+
+class FeedConsumer:
+    """The ASGI application behind `feed/v1/ws`. One object serves all connections."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if (await receive())["type"] != "websocket.connect":
+            return
+        socket = Socket(send)
+        # Accepted first, also when it is refused: before the accept a refusal reaches the client as a bare 403.
+        await socket.accept(credentials.selected_subprotocol(scope["subprotocols"]))
+        try:
+            await self._serve(scope, receive, socket)
+        except FeedError as problem:
+            await socket.refuse(problem)
+            await _until_closed(receive)
+        except asyncio.CancelledError:
+            # daphne runs no lifespan: being cancelled is how a connection learns of the process's end.
+            with contextlib.suppress(TimeoutError):
+                retry_after_s = random.uniform(0, RETRY_SPREAD_S)  # noqa: S311 - spread, no secret
+                async with asyncio.timeout(FAREWELL_TIMEOUT_S):
+                    await socket.take_leave("restart", retry_after_s=retry_after_s)
+            raise
+
+    async def _serve(self, scope: Scope, receive: Receive, socket: Socket) -> None:
+        admission = await _admit(scope)
+        hub = get_hub()
+        watcher = Watcher(hub=hub, socket=socket, admission=admission)
+        async with hub.watched_by(watcher, head=admission.bounds.head) as stream:
+            await socket.send(_hello(admission))
+            writer = asyncio.create_task(watcher.run(stream))
+            try:
+                await _converse(watcher, writer, receive, socket)
+            finally:
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+
+
+# --- letting in -----------------------------------------------------------------------------------------------------------
+
+
+async def _admit(scope: Scope) -> Admission:
+    """Return what the client gets; refuse it with the first thing that is wrong."""
+    headers = Headers(scope["headers"])
+    query = scope["query_string"].decode("latin-1")
+    offered = scope["subprotocols"]
+    credentials.check_subprotocol(offered)
+    if conf.settings.FEED_REQUIRE_TLS:
+        credentials.check_tls(headers, scheme=scope.get("scheme"), proxy_header=conf.proxy_tls_header())
+    credentials.check_origin(headers, conf.settings.FEED_ALLOWED_ORIGINS)
+    token = credentials.presented_token(headers, query=query, offered=offered)
+    try:
+        async with asyncio.timeout(ADMIT_TIMEOUT_S):
+            admission = await reading.in_pool(admit, token, query)
+    except (TimeoutError, django.db.Error) as error:
+        logger.warning("A client could not be let in.", exc_info=error, extra={"action": "feed.unavailable"})
+        raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=5) from None
+    # Last, because a cursor of thousands of characters is a bad cursor first.
+    check_url_length(scope["path"], query)
+    return admission
+
+
+def _hello(admission: Admission) -> str:
+    limits = conf.settings.FEED_LIMITS
+    selection = admission.selection
+    return protocol.hello(
+        connection=f"c_{ids.random_identifier(8)}",
+        time=wire.rfc3339(timezone.now()),
+        topic=str(selection.topic),
+        types=[name for name in protocol.TYPES if name in selection.types],
+        links=None if selection.links is None else sorted(map(str, selection.links)),
+        cursor=admission.start.cursor,
+        oldest=admission.bounds.oldest,
+        newest=admission.bounds.head,
+        resume=admission.start.resume,
+        gap=admission.start.gap,
+        ack=admission.acks,
+        limits={
+            "heartbeat_s": round(conf.settings.FEED_HEARTBEAT.total_seconds()),
+            "window_events": limits.window_events,
+            "window_bytes": limits.window_bytes,
+            "batch_events": selection.batch_events,
+            "message_bytes": limits.message_bytes,
+            "rate_bytes_s": limits.rate_bytes_s,
+            "connection_s": round(conf.settings.FEED_MAX_AGE.total_seconds()),
+        },
+    )
+
+
+# --- listening ------------------------------------------------------------------------------------------------------------
+
+
+async def _converse(watcher: Watcher, writer: asyncio.Task[None], receive: Receive, socket: Socket) -> None:
+    """Listen until the connection is over."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as bound:
+
+            def writer_ended(_task: asyncio.Task[None]) -> None:
+                bound.reschedule(loop.time() + CLOSING_S)
+
+            writer.add_done_callback(writer_ended)
+            try:
+                await _listen(watcher, receive, socket)
+            finally:
+                writer.remove_done_callback(writer_ended)
+    except TimeoutError:
+        logger.debug("The server did not report the end of a closed connection.")
+
+
+async def _listen(watcher: Watcher, receive: Receive, socket: Socket) -> None:
+    limits = conf.settings.FEED_LIMITS
+    allowance = Bucket(rate=limits.client_messages_s, burst=limits.client_messages_burst, now=time.monotonic())
+    while (message := await receive())["type"] != "websocket.disconnect":
+        if watcher.is_ending:
+            continue
+        try:
+            _spend(allowance)
+            await _answer(message, watcher, socket, max_bytes=limits.client_message_bytes)
+        except FeedError as problem:
+            watcher.end(problem)
+    socket.is_open = False
+
+
+def _spend(allowance: Bucket) -> None:
+    now = time.monotonic()
+    if allowance.wait(1, now=now) > 0:
+        raise FeedError("protocol_error", "Too many messages in a second.")
+    allowance.take(1, now=now)
+
+
+async def _answer(message: dict[str, Any], watcher: Watcher, socket: Socket, *, max_bytes: int) -> None:
+    text = message.get("text")
+    if text is None:
+        raise FeedError("protocol_error", "Messages are text frames, not binary ones.")
+    said = protocol.parse_client_message(text, max_bytes=max_bytes)
+    watcher.hear()
+    if isinstance(said, protocol.Ack):
+        watcher.acknowledge(said.cursor)
+    elif isinstance(said, protocol.Ping):
+        await socket.send(protocol.pong(ping_id=said.id, cursor=watcher.cursor))
+
+
+async def _until_closed(receive: Receive) -> None:
+    """Wait until a refused client is gone: some servers drop what is unsent when the application returns."""
+    try:
+        async with asyncio.timeout(CLOSING_S):
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
+    except TimeoutError:
+        logger.debug("A refused client did not close.")

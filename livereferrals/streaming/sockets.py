@@ -1,0 +1,60 @@
+"""Writing to one WebSocket, on servers that differ in what they do once the client is gone."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from livereferrals.streaming import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from livereferrals.exceptions import FeedError
+
+logger = logging.getLogger(__name__)
+
+
+class Socket:
+    """The sending side of an ASGI WebSocket. After the end of either side nothing is sent and nothing is raised."""
+
+    __slots__ = ("_send", "is_open")
+
+    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._send = send
+        self.is_open = True
+        """Whether a message may still arrive."""
+
+    async def accept(self, subprotocol: str | None) -> None:
+        """Accept the connection."""
+        await self._give({"type": "websocket.accept", "subprotocol": subprotocol})
+
+    async def send(self, text: str) -> None:
+        """Send one text frame."""
+        await self._give({"type": "websocket.send", "text": text})
+
+    async def close(self, code: int) -> None:
+        """Close with a code; daphne knows 1000 and 3000 to 4999 only."""
+        await self._give({"type": "websocket.close", "code": code})
+        self.is_open = False
+
+    async def refuse(self, problem: FeedError) -> None:
+        """Say why in an `error` message, then close with its code: the close's own reason may never arrive."""
+        await self.send(protocol.error(problem))
+        await self.close(protocol.ENDINGS[problem.code].close)
+
+    async def take_leave(self, reason: str, *, retry_after_s: float) -> None:
+        """Say goodbye and close, for a planned end."""
+        await self.send(protocol.goodbye(reason=reason, retry_after_s=retry_after_s))
+        await self.close(protocol.ENDINGS[reason].close)
+
+    async def _give(self, message: dict[str, Any]) -> None:
+        if not self.is_open:
+            return
+        try:
+            await self._send(message)
+        # ASGI asks servers for an OSError once the client is gone; some raise RuntimeError, daphne is silent.
+        except (OSError, RuntimeError):
+            self.is_open = False
+            logger.debug("The client was gone before %s.", message["type"], exc_info=True)
