@@ -1,9 +1,18 @@
-"""The app's configuration."""
+"""The app's configuration: what is connected when Django is ready."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+from django.apps import apps as global_apps
+from django.contrib.auth.signals import user_logged_in
+from django.db import router
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.apps.registry import Apps
 
 
 class LiveReferralsConfig(AppConfig):
@@ -12,3 +21,31 @@ class LiveReferralsConfig(AppConfig):
     name = "livereferrals"
     verbose_name = _("Referrals")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect the triggers and the claims, and register the checks; safe to call again (S-09)."""
+        # Models may be imported from here on, no sooner.
+        from livereferrals import checks
+        from livereferrals.tracking.claiming import claim_at_login
+        from livereferrals.triggers import registry
+
+        checks.register_all()
+        user_logged_in.connect(claim_at_login, dispatch_uid="livereferrals.claim")
+        post_migrate.connect(_make_log, sender=self, dispatch_uid="livereferrals.log")
+        registry.connect_all()
+
+
+def _make_log(*, using: str, apps: Apps = global_apps, **kwargs: object) -> None:
+    """Make the event log's row, once its table is there; not after a migration back to nothing."""
+    from livereferrals.events import log
+
+    if using == router.db_for_write(global_apps.get_model("livereferrals", "EventLog")) and _has_log(apps):
+        log.load_log()
+
+
+def _has_log(apps: Apps) -> bool:
+    try:
+        apps.get_model("livereferrals", "EventLog")
+    except LookupError:
+        return False
+    return True

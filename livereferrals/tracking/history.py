@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import BooleanField, Case, CharField, Count, F, Q, QuerySet, Value, When
@@ -18,6 +17,7 @@ from livereferrals.tracking.reasons import Reason
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
     from django.contrib.auth.base_user import AbstractBaseUser
 

@@ -1,0 +1,29 @@
+"""System checks: the mistakes in a host's set-up that `manage.py check` finds, each with the text to paste.
+
+The ids are stable and those of checks that have gone are not used again. No check reads the database or the network.
+"""
+
+from __future__ import annotations
+
+from django.core import checks
+
+from livereferrals.checks import host, triggers, values
+
+
+def register_all() -> None:
+    """Register every check; Django keeps each once."""
+    for check in (
+        values.check_values,
+        values.check_unknown_keys,
+        values.check_parameters,
+        values.check_redirects,
+        values.check_cookie,
+        values.check_cookie_age,
+        triggers.check_triggers,
+        host.check_middleware,
+        host.check_asgi_application,
+        host.check_urls,
+        host.check_authentication,
+        host.check_sqlite,
+    ):
+        checks.register(check, "livereferrals")

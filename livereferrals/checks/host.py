@@ -1,0 +1,125 @@
+"""Checks of the host project's own settings, as far as referrals need them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as Doubt
+from django.db import connections, router
+from django.urls import get_resolver
+from django.utils.module_loading import import_string
+
+from livereferrals import conf
+from livereferrals.events.models import Event
+
+OURS: Final = "livereferrals.middleware.ReferralMiddleware"
+SESSIONS: Final = "django.contrib.sessions.middleware.SessionMiddleware"
+AUTHENTICATION: Final = "django.contrib.auth.middleware.AuthenticationMiddleware"
+SQLITE_OPTIONS: Final = (
+    '"OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, '
+    '"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"}'
+)
+
+
+def check_middleware(**kwargs: Any) -> list[CheckMessage]:
+    """Find our middleware missing, twice, or where nobody is logged in yet (E007)."""
+    paths = [str(path) for path in conf.host("MIDDLEWARE", ())]
+    ours = _places(paths, OURS)
+    before = max(_places(paths, SESSIONS) + _places(paths, AUTHENTICATION), default=-1)
+    if not ours:
+        return [_misplaced("ReferralMiddleware is missing in MIDDLEWARE: nothing is caught and nobody is found.")]
+    found = []
+    if len(ours) > 1:
+        found.append(_misplaced("ReferralMiddleware stands twice in MIDDLEWARE."))
+    if ours[0] < before:
+        found.append(_misplaced("ReferralMiddleware stands before the session or authentication middleware."))
+    return found
+
+
+def _misplaced(message: str) -> CheckMessage:
+    hint = f'MIDDLEWARE = [..., "{AUTHENTICATION}", "{OURS}"], once, in this order.'
+    return Error(message, hint=hint, id="livereferrals.E007")
+
+
+def _places(paths: list[str], wanted: str) -> list[int]:
+    """Return where a middleware or a class derived from it stands."""
+    base = import_string(wanted)
+    return [index for index, path in enumerate(paths) if path == wanted or _is_derived(path, base)]
+
+
+def _is_derived(path: str, base: type) -> bool:
+    try:
+        found = import_string(path)
+    except ImportError:  # Django says so itself, at the first request
+        return False
+    return isinstance(found, type) and issubclass(found, base)
+
+
+def check_asgi_application(**kwargs: Any) -> list[CheckMessage]:
+    """Find daphne without an application to serve (E013): its `runserver` stops."""
+    if not apps.is_installed("daphne") or conf.host("ASGI_APPLICATION"):
+        return []
+    package = str(conf.host("ROOT_URLCONF", "mysite.urls")).rpartition(".")[0] or "mysite"
+    return [
+        Error(
+            "ASGI_APPLICATION is not set, and daphne is installed.",
+            hint=f'ASGI_APPLICATION = "{package}.asgi.application"',
+            id="livereferrals.E013",
+        )
+    ]
+
+
+def check_urls(**kwargs: Any) -> list[CheckMessage]:
+    """Find a project without the link URLs (W003)."""
+    if not conf.host("ROOT_URLCONF") or "livereferrals" in get_resolver().app_dict:
+        return []
+    return [
+        Doubt(
+            "The links have no URL: livereferrals.urls is not included.",
+            hint='In urls.py: path("ref/", include("livereferrals.urls"))',
+            id="livereferrals.W003",
+        )
+    ]
+
+
+def check_authentication(**kwargs: Any) -> list[CheckMessage]:
+    """Find a project in which nobody is ever logged in (W009)."""
+    if _places([str(path) for path in conf.host("MIDDLEWARE", ())], AUTHENTICATION):
+        return []
+    return [
+        Doubt(
+            "There is no authentication middleware: no visitor is ever claimed by a user.",
+            hint=f'MIDDLEWARE = [..., "{SESSIONS}", "{AUTHENTICATION}", "{OURS}"]',
+            id="livereferrals.W009",
+        )
+    ]
+
+
+def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
+    """Find an SQLite that answers "database is locked" when two write at once (W011)."""
+    alias = router.db_for_write(Event)
+    database = connections.settings[alias]
+    if not database["ENGINE"].endswith(("sqlite3", "spatialite")) or _is_in_memory(str(database["NAME"])):
+        return []
+    options = database.get("OPTIONS", {})
+    wanted = {
+        "transaction_mode IMMEDIATE": str(options.get("transaction_mode", "")).upper() == "IMMEDIATE",
+        "journal_mode WAL": "WAL" in str(options.get("init_command", "")).upper(),
+        "a timeout": "timeout" in options,
+    }
+    missing = [name for name, given in wanted.items() if not given]
+    if not missing:
+        return []
+    return [
+        Doubt(
+            f"DATABASES[{alias!r}] is an SQLite without {' and '.join(missing)}: writers may get in one another's way.",
+            hint=SQLITE_OPTIONS,
+            id="livereferrals.W011",
+        )
+    ]
+
+
+def _is_in_memory(name: str) -> bool:
+    return name == ":memory:" or "mode=memory" in name
