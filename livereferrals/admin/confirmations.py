@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 AMOUNT_FIELDS = frozenset({"amount", "currency", "amount_micros", "reversed_micros"})
 
+DELIVERY_COLUMNS = ("subscription", "kind", "state", "attempts", "last_status", "last_outcome", "due_at", "finished_at")
+"""What a confirmation's page shows of each delivery."""
 
-class DeliveryInline(admin.TabularInline[Delivery, Confirmation]):
+
+class DeliveryInline(admin.TabularInline):
     """What was owed for a confirmation."""
 
     model = Delivery
-    fields = ["subscription", "kind", "state", "attempts", "last_status", "last_outcome", "due_at", "finished_at"]
-    readonly_fields = fields
+    fields = DELIVERY_COLUMNS
+    readonly_fields = DELIVERY_COLUMNS
     extra = 0
     max_num = 0
     can_delete = False
@@ -42,7 +45,7 @@ class DeliveryInline(admin.TabularInline[Delivery, Confirmation]):
 
 
 @admin.register(Confirmation)
-class ConfirmationAdmin(LookOnlyAdmin[Confirmation]):
+class ConfirmationAdmin(LookOnlyAdmin):
     """Successes credited to hits."""
 
     list_display = ["occurred_at", "trigger", "partner", "reference", "amount", "user", "reversed_at"]

@@ -12,24 +12,27 @@ from livereferrals.callbacks.models import Delivery, DeliveryAttempt
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+ATTEMPT_FIELDS = (
+    "number",
+    "started_at",
+    "duration_ms",
+    "outcome",
+    "status",
+    "error",
+    "address",
+    "request_url",
+    "request_excerpt",
+    "response_excerpt",
+)
+"""What a delivery's page shows of each attempt."""
 
-class AttemptInline(admin.StackedInline[DeliveryAttempt, Delivery]):
+
+class AttemptInline(admin.StackedInline):
     """The attempts of a delivery, only for those who may see what partners' servers answer."""
 
     model = DeliveryAttempt
-    fields = [
-        "number",
-        "started_at",
-        "duration_ms",
-        "outcome",
-        "status",
-        "error",
-        "address",
-        "request_url",
-        "request_excerpt",
-        "response_excerpt",
-    ]
-    readonly_fields = fields
+    fields = ATTEMPT_FIELDS
+    readonly_fields = ATTEMPT_FIELDS
     extra = 0
     max_num = 0
     can_delete = False
@@ -43,8 +46,25 @@ class AttemptInline(admin.StackedInline[DeliveryAttempt, Delivery]):
         return False
 
 
+DELIVERY_FIELDS = (
+    "subscription",
+    "confirmation",
+    "kind",
+    "state",
+    "end_reason",
+    "due_at",
+    "attempts",
+    "lost",
+    "last_status",
+    "last_outcome",
+    "created_at",
+    "finished_at",
+)
+"""What a delivery's page shows."""
+
+
 @admin.register(Delivery)
-class DeliveryAdmin(LookOnlyAdmin[Delivery]):
+class DeliveryAdmin(LookOnlyAdmin):
     """What is owed to partners, and what came of it."""
 
     list_display = ["created_at", "subscription", "kind", "state", "attempts", "last_status", "last_outcome", "due_at"]
@@ -52,19 +72,6 @@ class DeliveryAdmin(LookOnlyAdmin[Delivery]):
     list_select_related = ["subscription__partner"]
     search_fields = ["=id", "=confirmation__id", "=confirmation__reference"]
     ordering = ["-created_at"]
-    fields = [
-        "subscription",
-        "confirmation",
-        "kind",
-        "state",
-        "end_reason",
-        "due_at",
-        "attempts",
-        "lost",
-        "last_status",
-        "last_outcome",
-        "created_at",
-        "finished_at",
-    ]
-    readonly_fields = fields
+    fields = DELIVERY_FIELDS
+    readonly_fields = DELIVERY_FIELDS
     inlines = [AttemptInline]

@@ -9,20 +9,42 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from livereferrals import conf
 from livereferrals.admin.copying import CopyMedia, copy_button, link_path
-from livereferrals.tracking.models import Partner, ReferralLink
+from livereferrals.tracking import targets
+from livereferrals.tracking.models import ReferralLink
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
 
-class LinkForm(forms.ModelForm[ReferralLink]):
+class LinkForm(forms.ModelForm):
     """A link as staff edit it; a target is refused where a visitor's `next` would be (L-04, D-05)."""
 
     class Meta:
         model = ReferralLink
         fields = ["name", "identifier", "target", "disabled", "drop_pending", "starts_at", "expires_at", "notes"]
+
+    host = ""
+    """Host of the request, for targets that name this site in full."""
+    secure = False
+    """Whether the request came over https."""
+
+    def clean_target(self) -> str:
+        """Refuse a target that a visitor could not name either."""
+        target: str = self.cleaned_data["target"]
+        site = targets.Site(
+            host=self.host,
+            secure=self.secure,
+            allowed_hosts=conf.settings.ALLOWED_REDIRECT_HOSTS,
+            max_length=conf.settings.MAX_NEXT_LENGTH,
+        )
+        if target and not targets.may_redirect_to(target, site=site):
+            raise ValidationError(
+                _("Use a path on this site, such as /spring-sale/, or an address on a host that the settings allow.")
+            )
+        return target
 
     def clean(self) -> dict[str, Any]:
         """Refuse an end that lies before the start."""
@@ -33,7 +55,7 @@ class LinkForm(forms.ModelForm[ReferralLink]):
         return cleaned
 
 
-class LinkInline(admin.TabularInline[ReferralLink, Partner]):
+class LinkInline(admin.TabularInline):
     """A partner's links on the partner's page."""
 
     model = ReferralLink
@@ -47,12 +69,12 @@ class LinkInline(admin.TabularInline[ReferralLink, Partner]):
     @admin.display(description=_("address"))
     def address(self, link: ReferralLink) -> SafeString | str:
         """Show the link's path with a copy button; the browser completes it with the site's name."""
-        path = link_path(link.identifier) if link.pk and not link._state.adding else None
+        path = link_path(link.identifier) if not link._state.adding else None
         return copy_button(path) if path else "-"
 
 
 @admin.register(ReferralLink)
-class LinkAdmin(CopyMedia, admin.ModelAdmin[ReferralLink]):
+class LinkAdmin(CopyMedia, admin.ModelAdmin):
     """Links of partners, users and the house."""
 
     form = LinkForm
@@ -76,6 +98,17 @@ class LinkAdmin(CopyMedia, admin.ModelAdmin[ReferralLink]):
         (_("When it counts"), {"fields": ["disabled", "drop_pending", "starts_at", "expires_at"]}),
         (_("Notes"), {"fields": ["notes", "created_at", "updated_at"]}),
     ]
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: ReferralLink | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+        **kwargs: Any,
+    ) -> type[forms.ModelForm]:
+        """Tell the form which site it is on."""
+        site = {"host": request.get_host(), "secure": request.is_secure()}
+        return type(LinkForm.__name__, (super().get_form(request, obj, change=change, **kwargs),), site)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ReferralLink | None = None) -> list[str]:
         """Keep the owner, and the name of a home link, as they are once the link exists: hits refer to them."""

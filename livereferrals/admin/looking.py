@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
-from django.db.models import Model
 
 if TYPE_CHECKING:
+    from django.db.models import Model
     from django.http import HttpRequest
 
-M = TypeVar("M", bound=Model)
 
-
-class LookOnlyAdmin(admin.ModelAdmin[M]):
+class LookOnlyAdmin(admin.ModelAdmin):
     """No add, no change, no delete, whatever permissions the user has."""
 
     show_full_result_count = False
@@ -23,10 +21,10 @@ class LookOnlyAdmin(admin.ModelAdmin[M]):
         """Return False: these rows are made by what happens."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False: what happened is not edited."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False: erasure and reversal are acts of their own."""
         return False

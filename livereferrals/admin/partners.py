@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @admin.register(Partner)
-class PartnerAdmin(CopyMedia, admin.ModelAdmin[Partner]):
+class PartnerAdmin(CopyMedia, admin.ModelAdmin):
     """Add asks for a name, nothing else (D-01); an inactive partner is told of in plain words (D-03)."""
 
     change_form_template = "admin/livereferrals/partner/change_form.html"

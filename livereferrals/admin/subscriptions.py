@@ -6,21 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.forms.models import BaseInlineFormSet
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.callbacks import placeholders
 from livereferrals.callbacks.models import Method, Subscription
-from livereferrals.tracking.models import Partner
-from livereferrals.triggers import registry
+from livereferrals.triggers import catalogue
 
 if TYPE_CHECKING:
-    from django.forms.models import BaseInlineFormSet
     from django.http import HttpRequest
 
-    Formset = BaseInlineFormSet[Subscription, Partner, forms.ModelForm[Subscription]]
-else:
-    from django.forms.models import BaseInlineFormSet as Formset
 
 DUPLICATE = _("This partner already has a subscription to this trigger.")
 
@@ -28,7 +23,7 @@ DUPLICATE = _("This partner already has a subscription to this trigger.")
 def trigger_choices(stored: str) -> list[tuple[str, str]]:
     """Return the triggers of the settings; a stored name that is no longer there stays selectable, and says so (D-10)."""
     choices = [("", "---------")]
-    choices += [(trigger.name, trigger.label or trigger.name) for trigger in registry.triggers()]
+    choices += [(trigger.name, trigger.label or trigger.name) for trigger in catalogue.triggers()]
     if stored and stored not in dict(choices):
         choices.append((stored, _("%(trigger)s (not in settings)") % {"trigger": stored}))
     return choices
@@ -37,11 +32,17 @@ def trigger_choices(stored: str) -> list[tuple[str, str]]:
 def trigger_help() -> str:
     """Return what the settings say of each trigger that has a help text."""
     return " ".join(
-        f"{trigger.label or trigger.name}: {trigger.help}" for trigger in registry.triggers() if trigger.help
+        f"{trigger.label or trigger.name}: {trigger.help}" for trigger in catalogue.triggers() if trigger.help
     )
 
 
-class SubscriptionForm(forms.ModelForm[Subscription]):
+def is_untold(url: str) -> bool:
+    """Whether the URL is a good one in which nothing tells one confirmation from another."""
+    template, _mistakes = placeholders.examine(url)
+    return template is not None and not template.names & placeholders.IDENTIFYING
+
+
+class SubscriptionForm(forms.ModelForm):
     """A subscription as staff edit it: every mistake is a message at its field (D-10, D-11, D-14)."""
 
     no_placeholder = forms.BooleanField(
@@ -80,13 +81,13 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
     def _is_accepted(self) -> bool:
         """Whether a saved row already calls an address without a telling placeholder."""
         saved = self.instance
-        return bool(saved.pk and saved.callback_url) and not placeholders.tells_apart(saved.callback_url)
+        return bool(saved.pk and saved.callback_url) and is_untold(saved.callback_url)
 
     def clean(self) -> dict[str, Any]:
         """Ask for the tick where a GET could not be told from the one before."""
         cleaned: dict[str, Any] = super().clean() or {}
         url = cleaned.get("callback_url")
-        if url and cleaned.get("method") == Method.GET and not cleaned.get("no_placeholder") and self._is_untold(url):
+        if url and cleaned.get("method") == Method.GET and not cleaned.get("no_placeholder") and is_untold(url):
             self.add_error(
                 "no_placeholder",
                 _(
@@ -95,23 +96,21 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
             )
         return cleaned
 
-    @staticmethod
-    def _is_untold(url: str) -> bool:
-        try:
-            return not placeholders.tells_apart(url)
-        except ValidationError:
-            return False  # the URL's own message says what is wrong
-
     def _post_clean(self) -> None:
-        """Put the message of the "one for each partner and trigger" rule at the trigger."""
+        """Refuse a second subscription, at the trigger.
+
+        Django leaves the constraint out, because its condition names a column that no form has.
+        """
         super()._post_clean()  # type: ignore[misc] # Django's own hook, which the stubs leave out
-        general = self._errors.get("__all__") if self._errors else None
-        if general is not None and str(DUPLICATE) in general:
-            del self._errors["__all__"]
+        instance = self.instance
+        if instance.partner_id is None or instance.archived_at is not None or "trigger" not in self.cleaned_data:
+            return
+        others = Subscription.objects.filter(partner=instance.partner_id, trigger=instance.trigger, archived_at=None)
+        if others.exclude(pk=instance.pk).exists():
             self.add_error("trigger", DUPLICATE)
 
 
-class SubscriptionFormSet(Formset):
+class SubscriptionFormSet(BaseInlineFormSet):
     """The subscriptions on a partner's page; two new ones of one trigger are found before the database is asked."""
 
     def clean(self) -> None:
@@ -122,10 +121,11 @@ class SubscriptionFormSet(Formset):
             trigger = getattr(form, "cleaned_data", {}).get("trigger")
             if trigger and trigger in seen:
                 form.add_error("trigger", DUPLICATE)
-            seen.add(trigger)
+            if trigger:
+                seen.add(trigger)
 
 
-class SubscriptionInline(admin.StackedInline[Subscription, Partner]):
+class SubscriptionInline(admin.StackedInline):
     """A partner's subscriptions on the partner's page."""
 
     model = Subscription
@@ -142,7 +142,7 @@ class SubscriptionInline(admin.StackedInline[Subscription, Partner]):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
+class SubscriptionAdmin(admin.ModelAdmin):
     """All subscriptions."""
 
     form = SubscriptionForm

@@ -13,13 +13,16 @@ from livereferrals.tracking.models import ReferralHit, Visitor
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+HIT_COLUMNS = ("created_at", "link", "partner", "entry_url", "repeat", "confirmed_at")
+"""What a visitor's page shows of each hit."""
 
-class HitInline(admin.TabularInline[ReferralHit, Visitor]):
+
+class HitInline(admin.TabularInline):
     """A visitor's hits on the visitor's page."""
 
     model = ReferralHit
-    fields = ["created_at", "link", "partner", "entry_url", "repeat", "confirmed_at"]
-    readonly_fields = fields
+    fields = HIT_COLUMNS
+    readonly_fields = HIT_COLUMNS
     ordering = ["-created_at"]
     extra = 0
     max_num = 0
@@ -36,7 +39,7 @@ class HitInline(admin.TabularInline[ReferralHit, Visitor]):
 
 
 @admin.register(Visitor)
-class VisitorAdmin(LookOnlyAdmin[Visitor]):
+class VisitorAdmin(LookOnlyAdmin):
     """Browsers that followed a link."""
 
     list_display = ["id", "user", "created_at", "claimed_at"]
@@ -47,7 +50,7 @@ class VisitorAdmin(LookOnlyAdmin[Visitor]):
 
 
 @admin.register(ReferralHit)
-class HitAdmin(LookOnlyAdmin[ReferralHit]):
+class HitAdmin(LookOnlyAdmin):
     """Followings of links."""
 
     list_display = ["created_at", "link", "partner", "visitor", "user", "repeat", "is_confirmed"]

@@ -12,9 +12,11 @@ from django.urls import reverse
 from livereferrals.callbacks.models import Delivery
 from livereferrals.events.models import Event
 from livereferrals.tracking.models import Confirmation, ReferralHit, Visitor
-from tests.factories import make_confirmation, make_delivery, make_event, make_hit, make_staff, make_user
+from tests.factories import make_confirmation, make_delivery, make_event, make_hit, make_staff, make_user, make_visitor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.db.models import Model
     from django.test import Client
 
@@ -25,9 +27,14 @@ MODELS = [Visitor, ReferralHit, Confirmation, Event, Delivery]
 
 def make(model: type[Model]) -> Model:
     """Make one row of the model."""
-    if model is Visitor:
-        return make_hit().visitor
-    return {ReferralHit: make_hit, Confirmation: make_confirmation, Event: make_event, Delivery: make_delivery}[model]()
+    makers: dict[type[Model], Callable[[], Model]] = {
+        Visitor: make_visitor,
+        ReferralHit: make_hit,
+        Confirmation: make_confirmation,
+        Event: make_event,
+        Delivery: make_delivery,
+    }
+    return makers[model]()
 
 
 @pytest.fixture

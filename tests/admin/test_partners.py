@@ -82,15 +82,14 @@ def test_new_partner_is_inactive_and_the_page_says_so(staff: Client) -> None:
     """D-03: in plain words, with a button that makes it active."""
     staff.post(reverse(ADD), {"name": "Acme"})
     partner = Partner.objects.get()
-    assert not partner.active
+    assert partner.active is False
     page = staff.get(change_url(partner)).content.decode()
     assert "This partner is not active" in page
     assert 'name="_activate"' in page
 
     answer = staff.post(change_url(partner), change_data(partner, _activate="Activate"), follow=True).content.decode()
 
-    partner.refresh_from_db()
-    assert partner.active
+    assert Partner.objects.get().active
     assert "Acme is active now." in answer
     assert "This partner is not active" not in answer
 

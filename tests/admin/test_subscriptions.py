@@ -100,13 +100,13 @@ def test_callback_url_may_be_empty(staff: Client) -> None:
     ("url", "words"),
     [
         ("https://partner.example/?c={confirmation}", "confirmation_id"),
-        ("https://partner.example/?c={confirmation_id", "brace"),
+        ("https://partner.example/?c={confirmation_id", "without its }"),
         ("partner.example/hook?c={confirmation_id}", "https://"),
         ("https://192.168.1.5/hook?c={confirmation_id}", "private"),
         ("https://{partner_uid}.example/?c={confirmation_id}", "placeholder"),
         ("https://partner.example/?c={visitor_id.__class__}", "visitor_id"),
         ("https://partner.example/?c={0}", "{0}"),
-        ("https://partner.example/?c={", "brace"),
+        ("https://partner.example/?c={", "without its }"),
     ],
 )
 def test_each_mistake_in_a_callback_url_is_a_message_at_the_field(staff: Client, url: str, words: str) -> None:
