@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
+    Send = Callable[[Any], Awaitable[None]]
     ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
