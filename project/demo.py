@@ -1,6 +1,6 @@
 """The demo: one command that fills the shop, starts its server and a partner's, sends visitors, and cleans up.
 
-    python -m project.demo          PORT=8000 TRAFFIC=on, and what project.settings reads
+    python -m project.demo          PORT=8000 TRAFFIC=on TRAFFIC_PACE=1, and what project.settings reads
 
 What it makes stays in `.demo/`; the next start goes on from there.
 """
@@ -162,7 +162,8 @@ async def visitors(where: Places | None) -> AsyncIterator[None]:
     if where is None:
         yield
         return
-    traffic = Traffic(where, chance=random.Random(), tell=lambda line: say(f"  {line}"))  # noqa: S311 - play, no secrets
+    pace = float(os.environ.get("TRAFFIC_PACE") or 1)
+    traffic = Traffic(where, chance=random.Random(), tell=lambda line: say(f"  {line}"), pace=pace)  # noqa: S311 - play
     stream = asyncio.create_task(traffic.run())
     try:
         yield
@@ -186,8 +187,8 @@ async def run(port: int, *, with_traffic: bool) -> None:
         await manage("migrate", "--verbosity", "0")
         made = json.loads(await manage("fill_demo", receiver.url))
         kept.keep("callback_url", receiver.url)
-        say("Starting the server ...")
         async with server(port, log) as process:
+            say(f"Starting the server, process {process.pid} ...")
             await wait_until_ready(base_url, process, log)
             keys = access(base_url, made, receiver)
             kept.write_private(kept.ACCESS, keys)

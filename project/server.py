@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 
-from daphne.cli import CommandLineInterface
+from daphne.cli import CommandLineInterface  # type: ignore[import-untyped] # daphne has no types
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Pages of the shop. No line in here knows that referrals are tracked, but for the greeting on the first page."""
+"""Pages of the shop. No line in here knows that referrals are tracked: the triggers in the settings do."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ if TYPE_CHECKING:
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the teas, and greet who comes from a partner."""
-    partner = request.referral.partner if request.referral else None
-    return render(request, "shop/home.html", {"teas": TEAS.values(), "currency": CURRENCY, "partner": partner})
+    """Show the teas. The template greets who comes from a partner."""
+    return render(request, "shop/home.html", {"teas": TEAS.values(), "currency": CURRENCY})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Make a user and log it in."""
-    form = UserCreationForm(request.POST or None)
+    form: UserCreationForm[User] = UserCreationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         login(request, form.save())
         return redirect("shop:home")
@@ -60,7 +59,8 @@ def buy(request: CustomerRequest) -> HttpResponse:
         return render(request, "shop/form.html", {"form": form, "title": "Buy tea", "button": "Order and pay"})
     tea = TEAS[form.cleaned_data["tea"]]
     with transaction.atomic():
-        order = Order.objects.create(customer=request.user, tea=tea.name, total=tea.price, currency=CURRENCY)
+        order = Order(customer=request.user, tea=tea.name, total=tea.price, currency=CURRENCY)
+        order.save()
         order.pay()
     return redirect("shop:order", pk=order.pk)
 
@@ -69,5 +69,5 @@ def buy(request: CustomerRequest) -> HttpResponse:
 @require_safe
 def order_page(request: CustomerRequest, pk: int) -> HttpResponse:
     """Show one of the customer's own orders."""
-    order = get_object_or_404(request.user.orders, pk=pk)
+    order = get_object_or_404(Order, pk=pk, customer=request.user)
     return render(request, "shop/order.html", {"order": order})
