@@ -279,16 +279,15 @@ KNOWN_KEYS: Final = frozenset({*Settings.declared(), "TRIGGERS", "CALLBACKS"})
 
 def problems() -> list[ConfigurationError]:
     """Return an error for each value that cannot be used; reads no database."""
-    found: list[ConfigurationError] = []
+    found: dict[str, ConfigurationError] = {}
     for group in (settings, callbacks):
         for key in group.declared().values():
             try:
                 key.read(group)
             except ConfigurationError as error:
-                found.append(error)
-                if error.key == group.path:
-                    break
-    return found
+                # A dict that is none is found again with each of its keys.
+                found.setdefault(error.key, error)
+    return list(found.values())
 
 
 def unknown_keys() -> list[str]:

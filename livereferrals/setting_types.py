@@ -60,7 +60,10 @@ def one_of(*choices: str) -> Callable[[object], str]:
 def span(value: object) -> timedelta:
     """Parse a positive `timedelta`; a number counts as seconds."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = timedelta(seconds=value)
+        try:
+            value = timedelta(seconds=value)
+        except OverflowError as error:
+            raise ValueError(f"expected a time that a timedelta can hold, got {value!r}") from error
     if not isinstance(value, timedelta) or value <= timedelta(0):
         raise ValueError(f"expected a positive timedelta, got {value!r}")
     return value
