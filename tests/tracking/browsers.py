@@ -1,0 +1,108 @@
+"""A browser that keeps its cookies, on either way into the host project: WSGI, and ASGI with async middleware."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from asgiref.sync import async_to_sync
+from django.db import connection
+from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
+
+from livereferrals.tracking import visitors
+
+if TYPE_CHECKING:
+    from livereferrals.tracking.visitors import Carried
+
+HOST = "shop.example"
+COOKIE = "livereferrals_visitor"
+KINDS = ("wsgi", "asgi")
+TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
+
+
+class AsgiClient(AsyncClient):
+    """Django's client with a scope as servers make it: the path also raw, decoded as UTF-8, one host, a query of bytes."""
+
+    def _get_path(self, parsed: Any) -> str:
+        self._raw_path = parsed.path.encode()
+        return unquote(parsed.path)
+
+    def _base_scope(self, **request: Any) -> dict[str, Any]:
+        scope: dict[str, Any] = super()._base_scope(**request)
+        hosts = [header for header in scope["headers"] if header[0] == b"host"]
+        scope["headers"] = [hosts[-1], *(header for header in scope["headers"] if header[0] != b"host")]
+        return scope | {"raw_path": self._raw_path, "query_string": scope["query_string"].encode()}
+
+
+class Browser:
+    """One browser at `https://shop.example`."""
+
+    def __init__(self, kind: str = "wsgi", *, secure: bool = True, **defaults: Any) -> None:
+        self.secure = secure
+        self._sync = Client(headers={"host": HOST}, **defaults) if kind == "wsgi" else None
+        self._async = AsgiClient(host=HOST, **defaults) if kind == "asgi" else None
+        self.client: Any = self._sync or self._async
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request, and return the response without following it."""
+        send = getattr(self.client, method.lower())
+        if self._async is not None:
+            send = async_to_sync(send)
+        return send(path, secure=self.secure, **options)
+
+    def get(self, path: str, **options: Any) -> Any:
+        """Send a GET."""
+        return self.request("get", path, **options)
+
+    def post(self, path: str, **options: Any) -> Any:
+        """Send a POST."""
+        return self.request("post", path, **options)
+
+    def log_in(self, user: Any) -> None:
+        """Log in through the host's own form, as a person does."""
+        from tests.factories import PASSWORD
+
+        response = self.post("/login/", data={"username": user.username, "password": PASSWORD})
+        assert response.status_code == 302, response.content
+
+    def log_out(self) -> None:
+        """Log out."""
+        assert self.post("/logout/").status_code == 302
+
+    @property
+    def cookie(self) -> str | None:
+        """The visitor's cookie, or nothing."""
+        morsel = self.client.cookies.get(COOKIE)
+        return None if morsel is None else morsel.value
+
+    @cookie.setter
+    def cookie(self, value: str) -> None:
+        self.client.cookies[COOKIE] = value
+
+    @property
+    def carried(self) -> Carried | None:
+        """What the visitor's cookie proves."""
+        return visitors._unsealed(self.cookie or "", salt=visitors.COOKIE_SALT)
+
+
+class Statements(CaptureQueriesContext):
+    """The statements that a block makes, without those that only begin and end transactions."""
+
+    def __init__(self) -> None:
+        super().__init__(connection)
+
+    @property
+    def made(self) -> list[str]:
+        """Our statements: also without those that number the log, which a server does in a thread of its own."""
+        sqls = [query["sql"].lstrip() for query in self.captured_queries]
+        own = [sql for sql in sqls if not sql.startswith(TRANSACTION)]
+        numbering = next((index for index, sql in enumerate(own) if '"seq" IS NULL' in sql), len(own))
+        return own[:numbering]
+
+    @property
+    def transactions(self) -> int:
+        """How many transactions were committed before the numbering."""
+        sqls = [query["sql"].lstrip() for query in self.captured_queries]
+        numbering = next((index for index, sql in enumerate(sqls) if '"seq" IS NULL' in sql), len(sqls))
+        return sum(sql.startswith("COMMIT") for sql in sqls[:numbering])
