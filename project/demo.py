@@ -203,7 +203,7 @@ async def run(port: int, *, with_traffic: bool) -> None:
 
 async def main() -> int:
     """Run until SIGINT or SIGTERM, and return the exit status."""
-    kept.DIRECTORY.mkdir(parents=True, exist_ok=True)
+    kept.DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept.ACCESS.unlink(missing_ok=True)
     demo = asyncio.create_task(
         run(int(os.environ.get("PORT") or 8000), with_traffic=os.environ.get("TRAFFIC", "on") != "off")

@@ -18,7 +18,7 @@ ACCESS = DIRECTORY / "access.json"
 
 def write_private(path: Path, value: object) -> None:
     """Write JSON that only this user may read; a reader sees the whole file or the one before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(value, file, indent=2)

@@ -18,7 +18,7 @@ import dj_database_url
 from livereferrals.triggers import Trigger
 from project import kept
 
-kept.DIRECTORY.mkdir(parents=True, exist_ok=True)
+kept.DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 SECRET_KEY = os.environ.get("SECRET_KEY") or kept.recall_or_keep("secret_key", lambda: secrets.token_urlsafe(50))
 DEBUG = os.environ.get("DEBUG") == "1"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiohttp
+from yarl import URL
 
 if TYPE_CHECKING:
     import random
@@ -99,7 +100,7 @@ class Traffic:
     async def _follow(self, browser: aiohttp.ClientSession, name: str) -> None:
         link = self.chance.choice(self.places.links)
         await self._open(browser, link)
-        self.tell(f"{name} followed {link}")
+        self.tell(f"{name} followed {URL(link).relative()}")
 
     async def _submit(self, browser: aiohttp.ClientSession, url: str, **fields: str) -> None:
         """Open a page with a form, take the time to fill it in, and send it."""
