@@ -40,6 +40,18 @@ export function isOlder(cursor, than) {
 }
 
 /**
+ * How many events lie between two places of one epoch; 0 where that cannot be said.
+ *
+ * @param {string} from
+ * @param {string} to
+ */
+export function distance(from, to) {
+  const [epoch, seq] = from.split(".");
+  const [otherEpoch, otherSeq] = to.split(".");
+  return epoch === otherEpoch ? Math.max(0, Number(otherSeq) - Number(seq)) : 0;
+}
+
+/**
  * Whether a frame may be shown on a page: not one of older filters, and never an older state over a newer one.
  *
  * @param {Header} frame

@@ -5,6 +5,7 @@ import { Line } from "./line.js";
 import { socketAddress } from "./page.js";
 import { watchPresence } from "./presence.js";
 
+const PROTOCOL = "livereferrals.live.v1";
 const RELOAD_SPREAD_MS = 5000;
 
 /**
@@ -19,7 +20,7 @@ export function mount(live) {
     close: () => connection.park(),
   });
   const connection = new Connection({
-    open: () => new WebSocket(socketAddress()),
+    open: () => new WebSocket(socketAddress(), PROTOCOL),
     receive: (text) => line.deliver(text),
     report: (state) => {
       live.dataset.stage = state.stage;

@@ -1,6 +1,7 @@
 import { all, hear, on, tell } from "./bus.js";
 import * as clock from "./clock.js";
-import { region } from "./page.js";
+import { distance } from "./frames.js";
+import { header, region } from "./page.js";
 import { describe } from "./wording.js";
 
 const SETTLED_MS = 2000; // a state that lasts less is not worth an announcement
@@ -94,7 +95,10 @@ export function mount(live) {
     }),
     hear(live, "control", (message) => {
       if (message.type === "waiting") facts.waiting = message.n;
+      // A new socket does not know what this page has shown before the pause: the cursors do.
+      if (message.type === "hello" && message.cursor) facts.waiting = distance(header().cursor, message.cursor);
       if (message.type === "lag") facts.lag = message.seconds;
+      if (message.type === "hello") complain("");
       if (message.type === "problem") complain(message.text);
       show();
     }),
