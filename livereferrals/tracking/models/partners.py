@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import IntegrityError, models, router, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals import ids
+from livereferrals import conf, ids
+from livereferrals.tracking import targets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
 IDENTIFIER = r"[\w-]{1,50}"
@@ -62,18 +65,26 @@ class Partner(models.Model):
         ordering = ["name", "id"]
         indexes = [models.Index(fields=["name", "id"], name="lr_partner_name")]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._drawn = None if args or "uid" in kwargs else self.uid
+
     def __str__(self) -> str:
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, and give a new partner its home link (L-08)."""
-        is_new = self._state.adding
-        super().save(*args, **kwargs)
-        if is_new:
-            ReferralLink.objects.using(self._state.db).get_or_create(
-                identifier=self.uid,
-                defaults={"partner": self, "owner": LinkOwner.PARTNER, "home": True, "name": "Home"},
+        """Save, and give a new partner its home link (L-08). A drawn uid that is taken is drawn again (D-02)."""
+        if not self._state.adding:
+            super().save(*args, **kwargs)
+            return
+
+        def insert() -> None:
+            super(Partner, self).save(*args, **kwargs)
+            ReferralLink.objects.using(self._state.db).create(
+                identifier=self.uid, partner=self, owner=LinkOwner.PARTNER, home=True, name="Home"
             )
+
+        _insert_drawn(self, "uid", drawn=self._drawn, insert=insert)
 
 
 class LinkOwner(models.TextChoices):
@@ -164,13 +175,67 @@ class ReferralLink(models.Model):
             models.UniqueConstraint(fields=["partner"], condition=Q(home=True), name="lr_link_one_home"),
         ]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._drawn = None if args or "identifier" in kwargs else self.identifier
+
     def __str__(self) -> str:
         return self.identifier
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save with the owner that the foreign keys say; a user's link stays one when the user is gone."""
+        """Save with the owner that the foreign keys say; a user's link stays one when the user is gone.
+
+        A drawn identifier that is taken is drawn again (L-07).
+        """
         if self.partner_id is not None:
             self.owner = LinkOwner.PARTNER
         elif self.user_id is not None:
             self.owner = LinkOwner.USER
-        super().save(*args, **kwargs)
+        if not self._state.adding:
+            super().save(*args, **kwargs)
+            return
+
+        def insert() -> None:
+            super(ReferralLink, self).save(*args, **kwargs)
+
+        _insert_drawn(self, "identifier", drawn=self._drawn, insert=insert)
+
+    def clean(self) -> None:
+        """Refuse a target that no redirect would go to (L-04).
+
+        Raises:
+            ValidationError: the target leads off the site, or is no URL that can be followed.
+        """
+        super().clean()
+        if self.target and not targets.may_redirect_to(self.target, site=_own_site()):
+            raise ValidationError({"target": _("Use a path that begins with one /, or an address of this site.")})
+
+
+def _own_site() -> targets.Site:
+    """Return the site as far as it is known without a request."""
+    base = conf.settings.BASE_URL or ""
+    scheme, _separator, host = base.partition("://")
+    return targets.Site(
+        host=host.partition("/")[0], secure=scheme == "https", allowed_hosts=conf.settings.ALLOWED_REDIRECT_HOSTS
+    )
+
+
+def _insert_drawn(row: Partner | ReferralLink, name: str, *, drawn: str | None, insert: Callable[[], None]) -> None:
+    """Insert a row; where its `name` was drawn by chance and is taken, draw again (L-07). An own choice is not changed."""
+    while True:
+        try:
+            with transaction.atomic(using=router.db_for_write(type(row), instance=row)):
+                return insert()
+        except IntegrityError:
+            value = getattr(row, name)
+            if value != drawn or not _is_taken(value):
+                raise
+        drawn = ids.random_identifier()
+        setattr(row, name, drawn)
+        row._state.adding = True
+        if isinstance(row, Partner):
+            row.pk = None
+
+
+def _is_taken(value: str) -> bool:
+    return ReferralLink.objects.filter(identifier=value).exists() or Partner.objects.filter(uid=value).exists()
