@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "publisher_thread: number events in the publisher's own thread, as a server does"
-    )
-
-
 def pytest_unconfigure() -> None:
     """Take the scratch directory away here too: a worker of xdist ends without running `atexit`."""
     shutil.rmtree(django_settings.SCRATCH, ignore_errors=True)
