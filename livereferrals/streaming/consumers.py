@@ -55,10 +55,12 @@ class FeedConsumer:
         if (await receive())["type"] != "websocket.connect":
             return
         socket = Socket(send)
+        # daphne makes one empty name of an empty header.
+        offered = [name for name in scope["subprotocols"] if name]
         # Accepted first, also when it is refused: before the accept a refusal reaches the client as a bare 403.
-        await socket.accept(credentials.selected_subprotocol(scope["subprotocols"]))
+        await socket.accept(credentials.selected_subprotocol(offered))
         try:
-            await self._serve(scope, receive, socket)
+            await self._serve(scope, offered, receive, socket)
         except FeedError as problem:
             await socket.refuse(problem)
             await _until_closed(receive)
@@ -70,8 +72,8 @@ class FeedConsumer:
                     await socket.take_leave("restart", retry_after_s=retry_after_s)
             raise
 
-    async def _serve(self, scope: Scope, receive: Receive, socket: Socket) -> None:
-        admission = await _admit(scope)
+    async def _serve(self, scope: Scope, offered: list[str], receive: Receive, socket: Socket) -> None:
+        admission = await _admit(scope, offered)
         hub = get_hub()
         watcher = Watcher(hub=hub, socket=socket, admission=admission)
         async with hub.watched_by(watcher, head=admission.bounds.head) as stream:
@@ -87,11 +89,10 @@ class FeedConsumer:
 # --- letting in -----------------------------------------------------------------------------------------------------------
 
 
-async def _admit(scope: Scope) -> Admission:
+async def _admit(scope: Scope, offered: list[str]) -> Admission:
     """Return what the client gets; refuse it with the first thing that is wrong."""
     headers = Headers(scope["headers"])
     query = scope["query_string"].decode("latin-1")
-    offered = scope["subprotocols"]
     credentials.check_subprotocol(offered)
     if conf.settings.FEED_REQUIRE_TLS:
         credentials.check_tls(headers, scheme=scope.get("scheme"), proxy_header=conf.proxy_tls_header())

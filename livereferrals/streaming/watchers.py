@@ -150,9 +150,9 @@ class Watcher:
         if frame is None:
             if not self._is_live:
                 await self._say_caught_up()
-            await self._rest(math.inf, reaches=self._hub.position)
+            await self._rest(stream, math.inf)
         elif (pause := self._pause_before(frame)) > 0:
-            await self._rest(pause, reaches=self.position)
+            await self._rest(stream, pause)
         else:
             await self._send_frame(frame)
 
@@ -221,8 +221,8 @@ class Watcher:
         self._history.clear()
         return math.inf
 
-    async def _rest(self, pause: float, *, reaches: int) -> None:
-        """Wait for a wake-up, `pause` or the next duty; a heartbeat tells that everything up to `reaches` is done."""
+    async def _rest(self, stream: Stream, pause: float) -> None:
+        """Wait for a wake-up, `pause` or the next duty."""
         now = time.monotonic()
         heartbeat_at = self._sent_at + self._heartbeat
         try:
@@ -230,7 +230,15 @@ class Watcher:
                 await self._woken.wait()
         except TimeoutError:
             if time.monotonic() >= heartbeat_at:
-                await self._say_position(max(self.position, reaches))
+                await self._say_position(self._settled(stream))
+
+    def _settled(self, stream: Stream) -> int:
+        """Return up to where the reader has everything.
+
+        The stream is asked, for the hub's place alone would be too far: it moves before each watcher has been woken.
+        """
+        has_all = stream.reaches_back_to(self.position) and stream.after(self.position) is None
+        return max(self.position, self._hub.position) if has_all else self.position
 
     def _deadlines(self) -> tuple[float, float, float]:
         """Return when it ends by age, by silence, and by a window that stays full."""
