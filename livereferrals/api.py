@@ -99,8 +99,8 @@ async def arecord_hit(
 
 
 def confirm(
-    *,
     trigger: str,
+    *,
     request: HttpRequest | None = None,
     visitor: Visitor | str | None = None,
     user: AbstractBaseUser | AnonymousUser | None = None,
@@ -139,8 +139,8 @@ def confirm(
 
 
 async def aconfirm(
-    *,
     trigger: str,
+    *,
     request: HttpRequest | None = None,
     visitor: Visitor | str | None = None,
     user: AbstractBaseUser | AnonymousUser | None = None,
@@ -167,8 +167,8 @@ async def aconfirm(
 
 
 def attribute(
-    *,
     trigger: str,
+    *,
     request: HttpRequest | None = None,
     visitor: Visitor | str | None = None,
     user: AbstractBaseUser | AnonymousUser | None = None,
@@ -214,8 +214,8 @@ def attribute(
 
 
 async def aattribute(
-    *,
     trigger: str,
+    *,
     request: HttpRequest | None = None,
     visitor: Visitor | str | None = None,
     user: AbstractBaseUser | AnonymousUser | None = None,

@@ -62,7 +62,7 @@ def _message(problem: Problem) -> CheckMessage:
 def _options(entry: Declared) -> Iterator[CheckMessage]:
     """Find a window or a rule that cannot be used."""
     trigger = entry.trigger
-    window = trigger.window
+    window: Any = trigger.window
     if window is not UNSET and window is not None and not (isinstance(window, timedelta) and window > timedelta(0)):
         yield Error(
             f"{entry.place}: the window of {trigger.name!r} is not a positive time: {window!r}.",

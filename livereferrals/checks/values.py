@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error
@@ -13,9 +14,7 @@ from django.core.checks import Warning as Doubt
 from livereferrals import conf
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.tracking.targets import Site, may_redirect_to
-
-if TYPE_CHECKING:
-    from datetime import timedelta
+from livereferrals.triggers import catalogue
 
 PARAMETER: Final = re.compile(r"[A-Za-z0-9_.~-]+\Z", re.ASCII)
 """A name that stands in a URL as it is."""
@@ -160,11 +159,9 @@ def check_cookie_age(**kwargs: Any) -> list[CheckMessage]:
 
 def longest_window() -> timedelta | None:
     """Return the longest window that has an end, or `None`."""
-    from livereferrals.triggers import catalogue
-
     try:
         own = [each.trigger.window for each in catalogue.declared()[0]]
     except ConfigurationError:
         own = []
     windows = [usable("ATTRIBUTION_WINDOW"), *own]
-    return max((each for each in windows if hasattr(each, "total_seconds")), default=None)
+    return max((each for each in windows if isinstance(each, timedelta)), default=None)

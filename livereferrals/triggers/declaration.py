@@ -96,6 +96,7 @@ def read_entry(entry: object) -> Trigger:
             raise ValueError(f"expected a Trigger, or a tuple of name, signal, receiver and sender, got {entry!r}")
         name, signal, receiver, sender = entry
         entry = Trigger(name, signal=signal, receiver=receiver, sender=sender)
-    if not isinstance(entry.name, str) or not 0 < len(entry.name) <= MAX_NAME:
-        raise ValueError(f"a trigger's name is text of 1 to {MAX_NAME} characters, not {entry.name!r}")
+    written: object = entry.name
+    if not isinstance(written, str) or not 0 < len(written) <= MAX_NAME:
+        raise ValueError(f"a trigger's name is text of 1 to {MAX_NAME} characters, not {written!r}")
     return entry

@@ -102,10 +102,11 @@ def load_receiver(value: object) -> Callable[..., Any]:
         ImportError: there is nothing at that path.
         ValueError: it cannot be called.
     """
-    found = import_string(OLD_RECEIVERS.get(value, value)) if isinstance(value, str) else value
+    found: Any = import_string(OLD_RECEIVERS.get(value, value)) if isinstance(value, str) else value
     if not callable(found):
         raise ValueError(f"{value!r} cannot be called")  # noqa: TRY004 - as above
-    return found
+    receiver: Callable[..., Any] = found
+    return receiver
 
 
 def load_sender(value: object) -> Any:
@@ -139,10 +140,10 @@ def _import_sender(value: str, error: LookupError) -> Any:
         raise ValueError(str(error.args[0])) from error
 
 
-def _unwrapped(lazy: LazyObject) -> Any:
+def _unwrapped(lazy: LazyObject[Any]) -> Any:
     """Return what a lazy object stands for: signals compare senders by identity."""
-    _, (found, *_rest) = lazy.__reduce__()  # type: ignore[misc] # a pair, as pickle's protocol asks
-    return found
+    _, arguments = lazy.__reduce__()
+    return arguments[0]
 
 
 # --- connecting ---------------------------------------------------------------------------------------------------------------

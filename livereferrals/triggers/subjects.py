@@ -91,7 +91,8 @@ def usable_user(who: object) -> AbstractBaseUser | None:
         return None
     if not isinstance(who, get_user_model()):
         raise TypeError(f"A user is a {get_user_model()._meta.label}, not {type(who).__name__}.")
-    return who if who.pk is not None and not who._state.adding else None
+    pk: object = who.pk
+    return None if pk is None or who._state.adding else who
 
 
 def _as_user(instance: object) -> object:
