@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from livereferrals import conf
 from livereferrals.callbacks import guard, placeholders
-from livereferrals.exceptions import ConfigurationError, InvalidCallBackURL
+from livereferrals.exceptions import ConfigurationError, InvalidCallBackURL, Unrenderable
 
 if TYPE_CHECKING:
     from livereferrals.callbacks.guard import Origin, Rules
@@ -56,8 +56,12 @@ def target(url: str, *, plain_http: bool, rules: Rules) -> Target:
     """Return the parsed URL and where it leads.
 
     Raises:
-        InvalidCallBackURL: it could not be saved like this today.
+        Unrenderable: the grammar refuses it: a row changed by hand.
+        InvalidCallBackURL: the address guard refuses it, perhaps since the settings have changed.
     """
-    template = placeholders.parse(url)
+    try:
+        template = placeholders.parse(url)
+    except InvalidCallBackURL as error:
+        raise Unrenderable(error.message) from error
     origin = guard.check_authority(template.scheme, template.authority, rules=rules, plain_http=plain_http)
     return Target(template=template, origin=origin)

@@ -1,0 +1,145 @@
+"""How a worker reaches partners' servers: names resolved and addresses judged at the very connection.
+
+Both the resolver's answers and the address of each socket are judged (callbacks, section 7): literals never reach a
+resolver, and connecting uses the checked addresses without a second look-up, which is what defeats DNS rebinding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from livereferrals.callbacks import guard
+from livereferrals.exceptions import AddressRefused
+
+if TYPE_CHECKING:
+    from livereferrals.callbacks.guard import Origin, Rules
+
+DNS_TIMEOUT_S: Final = 3.0
+CONNECT_TIMEOUT_S: Final = 5.0
+MAX_HEADER_LINE: Final = 8190
+MAX_HEADER_LINES: Final = 128
+
+
+@dataclass(slots=True, kw_only=True)
+class Flight:
+    """What one request did so far on its way out."""
+
+    origin: Origin
+    rules: Rules
+    refused: bool = False
+    """The guard has dropped an address."""
+    opened: list[str] = field(default_factory=list)
+    """Addresses, with port, that a socket was made for."""
+    has_left: bool = False
+    """The request's head is on the wire: the partner may act on it."""
+
+    def judge(self, address: str, port: int) -> bool:
+        """Whether this address may be connected to; a refusal is remembered."""
+        allowed = guard.may_connect(address, port, rules=self.rules, host=self.origin.host)
+        self.refused = self.refused or not allowed
+        return allowed
+
+
+FLIGHT: ContextVar[Flight] = ContextVar("livereferrals_flight")
+"""Which request a resolver call or socket belongs to; aiohttp's own tasks inherit it."""
+
+
+class GuardedResolver(AbstractResolver):
+    """Asks DNS through aiodns, not through Django's threads, and drops what the guard refuses."""
+
+    def __init__(self, inner: AbstractResolver) -> None:
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the allowed addresses of the host.
+
+        Raises:
+            OSError: no answer, or a slow one.
+            AddressRefused: there are answers and none is allowed.
+        """
+        flight = FLIGHT.get()
+        # As an absolute name, so that no search domain of ours can answer; an allowed name may need one.
+        name = host if flight.rules.opens_name(host, port) else f"{host}."
+        try:
+            async with asyncio.timeout(DNS_TIMEOUT_S):
+                answers = await self._inner.resolve(name, port, family)
+        except TimeoutError as error:
+            # Not as a TimeoutError: aiohttp would take it for one of its own.
+            raise OSError(f"no answer within {DNS_TIMEOUT_S:.0f} s") from error
+        allowed = [ResolveResult(**{**one, "hostname": host}) for one in answers if flight.judge(one["host"], port)]
+        if not allowed:
+            raise AddressRefused(guard.REFUSED_ADDRESS)
+        return allowed
+
+    async def close(self) -> None:
+        """Give the resolver back."""
+        await self._inner.close()
+
+
+def guarded_socket(address_info: Any) -> socket.socket:
+    """Make the socket for an address, which is judged here once more: the one really connected to.
+
+    Raises:
+        AddressRefused: the guard refuses it.
+    """
+    family, kind, protocol, _, place = address_info
+    flight = FLIGHT.get()
+    if not flight.judge(place[0], place[1]):
+        raise AddressRefused(guard.REFUSED_ADDRESS)
+    flight.opened.append(f"{place[0]}:{place[1]}" if family == socket.AF_INET else f"[{place[0]}]:{place[1]}")
+    return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Return the context for every call: verification and host name on, TLS 1.2 or newer. There is no switch."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_bundle is not None:
+        context.load_verify_locations(cafile=ca_bundle)
+    return context
+
+
+def make_session(*, ca_bundle: str | None, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
+    """Return the one session of a worker (callbacks, section 5). `resolver` asks DNS; by default through aiodns.
+
+    A connection serves one request: on a kept-alive one aiohttp takes bytes that arrived while it was idle for the
+    answer to the next request, and silently repeats a GET whose server has closed it.
+    """
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        limit_per_host=0,
+        force_close=True,
+        use_dns_cache=False,
+        ssl=tls_context(ca_bundle),
+        resolver=GuardedResolver(resolver or aiohttp.AsyncResolver()),
+        socket_factory=guarded_socket,
+    )
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_headers_sent.append(_note_departure)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        raise_for_status=False,
+        auto_decompress=False,
+        max_line_size=MAX_HEADER_LINE,
+        max_field_size=MAX_HEADER_LINE,
+        max_headers=MAX_HEADER_LINES,
+        # The total is the sender's own; the threshold keeps aiohttp from rounding up to whole seconds.
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, ceil_threshold=3600),
+        trace_configs=[tracing],
+    )
+
+
+async def _note_departure(*_args: object) -> None:
+    FLIGHT.get().has_left = True

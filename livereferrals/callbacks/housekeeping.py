@@ -1,0 +1,71 @@
+"""What becomes of deliveries that nobody will send: held for too long, or of an archived subscription."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db.models import Q
+
+from livereferrals import conf
+from livereferrals.callbacks import clock
+from livereferrals.callbacks.leasing import alias
+from livereferrals.callbacks.models import Delivery, DeliveryState, EndpointState, EndReason
+from livereferrals.callbacks.notices import delivery_entry
+from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.events import log
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+BATCH: Final = 100
+"""Deliveries ended in one transaction at most."""
+
+
+def end_unsendable() -> int:
+    """End what waits in vain, in batches; return how many deliveries that were."""
+    now = clock.now(alias())
+    held_since = now - timedelta(days=conf.callbacks.HOLD_DAYS)
+    long_inactive = ~Q(subscription__endpoint__state=EndpointState.ACTIVE) & Q(
+        Q(subscription__endpoint__state_changed_at__isnull=True)
+        | Q(subscription__endpoint__state_changed_at__lte=held_since),
+        created_at__lte=held_since,
+    )
+    partner_inactive = Q(subscription__partner__active=False, due_at__lte=held_since)
+    archived = Q(subscription__archived_at__isnull=False)
+    return _end(archived, DeliveryState.CANCELLED, EndReason.ARCHIVED) + _end(
+        Q(long_inactive | partner_inactive, subscription__archived_at__isnull=True),
+        DeliveryState.DEAD,
+        EndReason.EXPIRED,
+    )
+
+
+def _end(which: Q, state: DeliveryState, reason: EndReason) -> int:
+    total = 0
+    while ended := _end_batch(which, state, reason):
+        total += ended
+        if ended < BATCH:
+            break
+    return total
+
+
+def _end_batch(which: Q, state: DeliveryState, reason: EndReason) -> int:
+    waiting = Delivery.objects.using(alias()).filter(which, state=DeliveryState.WAITING)
+    if not waiting.exists():
+        return 0
+    with short_transaction(alias()):
+        now: datetime = clock.now(alias())
+        rows = list(
+            waiting.select_related("subscription__partner")
+            .order_by("id")
+            .select_for_update(skip_locked=True, of=("self",))[:BATCH]
+        )
+        Delivery.objects.using(alias()).filter(pk__in=[row.pk for row in rows], state=DeliveryState.WAITING).update(
+            state=state, end_reason=reason, finished_at=now
+        )
+        entries = []
+        for row in rows:
+            row.state, row.end_reason = state, reason
+            entries.append(delivery_entry(row, outcome=state, reason=reason, now=now))
+        log.append_all([entry for entry in entries if entry is not None])
+    return len(rows)

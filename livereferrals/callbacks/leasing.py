@@ -1,0 +1,184 @@
+"""Leases: which worker serves an endpoint, and what it finds due there (callbacks, section 4).
+
+What is leased is the endpoint, so that one worker at a time owns its order, its gate and its number of requests.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db import router
+from django.db.models import Exists, F, OuterRef, Q
+
+from livereferrals.callbacks import clock, losses, processes
+from livereferrals.callbacks.models import ENDED, Delivery, DeliveryState, Endpoint, EndpointState
+from livereferrals.callbacks.transactions import short_transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from livereferrals.callbacks.notices import Notice
+
+LEASE: Final = timedelta(seconds=60)
+NONSENSE: Final = LEASE + timedelta(seconds=1)
+"""A lease that ends later than this was set by a clock that has jumped back."""
+AT_ONCE: Final = 32
+READ_AHEAD: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """One endpoint that this worker serves."""
+
+    endpoint: int
+    token: uuid.UUID
+    until: float
+    """Monotonic time at which it is over, counted from before the statement that set it."""
+    is_open: bool
+    """False: it was taken only to take back what a dead worker left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A delivery that is due, read ahead."""
+
+    id: uuid.UUID
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """What one round of leasing gave."""
+
+    leases: list[Lease]
+    notices: list[Notice]
+    """Deliveries condemned as poison while taking back."""
+
+
+NOTHING: Final = Leased(leases=[], notices=[])
+
+
+def alias() -> str:
+    """Return the database that the worker writes to."""
+    return router.db_for_write(Delivery)
+
+
+def due(now: datetime) -> QuerySet[Delivery]:
+    """Return waiting deliveries whose time has come and whose predecessor has ended."""
+    waiting = Delivery.objects.using(alias()).filter(state=DeliveryState.WAITING, due_at__lte=now)
+    return waiting.filter(Q(after__isnull=True) | Q(after__state__in=ENDED))
+
+
+def may_be_served(now: datetime) -> Q:
+    """Return the condition on an endpoint whose deliveries are neither held nor behind a gate."""
+    return Q(
+        Q(gate_until__isnull=True) | Q(gate_until__lte=now),
+        ~Q(subscription__callback_url=""),
+        state=EndpointState.ACTIVE,
+        subscription__archived_at__isnull=True,
+        subscription__partner__active=True,
+    )
+
+
+def is_anything_waiting() -> bool:
+    """Whether an endpoint has something due and nobody serves it. One query."""
+    return _wanting(clock.now(alias()), gone=()).exists()
+
+
+def lease(*, worker: str, limit: int) -> Leased:
+    """Take up to `limit` endpoints that have something due, longest unserved first, for 60 s.
+
+    One cheap query when there is nothing to do; else one transaction, in which rows that an earlier lease left
+    `sending` are taken back first.
+    """
+    limit = min(limit, AT_ONCE)
+    if limit <= 0:
+        return NOTHING
+    gone = _gone_workers()
+    if not _wanting(clock.now(alias()), gone=gone).exists():
+        return NOTHING
+    with short_transaction(alias()):
+        now = clock.now(alias())
+        begun = time.monotonic()
+        rows = list(
+            _wanting(now, gone=gone)
+            .annotate(is_open=Q(may_be_served(now)))
+            .order_by("last_leased_at")
+            .select_for_update(skip_locked=True, of=("self",))[:limit]
+        )
+        if not rows:
+            return NOTHING
+        token = uuid.uuid4()
+        keys = [row.pk for row in rows]
+        Endpoint.objects.using(alias()).filter(pk__in=keys).update(
+            lease_token=token, lease_until=now + LEASE, leased_by=worker, last_leased_at=now
+        )
+        notices = losses.take_back(alias(), endpoints=keys, now=now)
+    until = begun + LEASE.total_seconds()
+    return Leased(
+        leases=[Lease(endpoint=row.pk, token=token, until=until, is_open=row.is_open) for row in rows],
+        notices=notices,
+    )
+
+
+def _wanting(now: datetime, *, gone: Sequence[str]) -> QuerySet[Endpoint]:
+    over = Q(lease_until__lte=now) | Q(lease_until__gt=now + NONSENSE) | Q(leased_by__in=gone)
+    has_due = Exists(due(now).filter(subscription=OuterRef("pk")))
+    abandoned = Q(lease_token__isnull=False) & over
+    return Endpoint.objects.using(alias()).filter(
+        abandoned | Q(Q(lease_token__isnull=True), may_be_served(now), has_due)
+    )
+
+
+def _gone_workers() -> list[str]:
+    """Return the holders of leases that ran on this machine and do not any more. One query."""
+    holders = Endpoint.objects.using(alias()).filter(
+        lease_token__isnull=False, leased_by__startswith=f"{processes.machine()}:"
+    )
+    names = holders.order_by().values_list("leased_by", flat=True).distinct()
+    return [name for name in names if processes.is_gone(name)]
+
+
+def read(endpoints: Iterable[int]) -> dict[int, list[Ready]]:
+    """Return what is due at each endpoint, by due time, up to 256 each. One query, no write."""
+    keys = list(endpoints)
+    if not keys:
+        return {}
+    now = clock.now(alias())
+    found: dict[int, list[Ready]] = {key: [] for key in keys}
+    # A union of short index scans: a window function would read every backlog whole, LATERAL is not in SQLite.
+    parts, parameters = [], []
+    for key in keys:
+        rows = due(now).filter(subscription=key).order_by("due_at", "id").only("id", "subscription_id", "lost")
+        sql, given = rows[:READ_AHEAD].query.get_compiler(alias()).as_sql()
+        parts.append(f"SELECT * FROM ({sql}) AS part{key}")  # noqa: S608 - Django's own SQL and a number
+        parameters.extend(given)
+    for row in Delivery.objects.using(alias()).raw(" UNION ALL ".join(parts), parameters):
+        found[row.subscription_id].append(Ready(id=row.pk, lost=row.lost))
+    return found
+
+
+def release(leases: Mapping[int, uuid.UUID]) -> None:
+    """Give endpoints back at once. One statement for each round of leasing that they come from."""
+    by_token: dict[uuid.UUID, list[int]] = {}
+    for endpoint, token in leases.items():
+        by_token.setdefault(token, []).append(endpoint)
+    for token, keys in by_token.items():
+        Endpoint.objects.using(alias()).filter(pk__in=keys, lease_token=token).update(
+            lease_token=None, lease_until=None, leased_by=""
+        )
+
+
+def release_unsent(deliveries: Mapping[uuid.UUID, uuid.UUID]) -> None:
+    """Put started deliveries back of which no byte was sent, by their lease's token (transition 6)."""
+    for delivery, token in deliveries.items():
+        Delivery.objects.using(alias()).filter(pk=delivery, state=DeliveryState.SENDING, lease_token=token).update(
+            state=DeliveryState.WAITING, lease_token=None, attempts=F("attempts") - 1
+        )

@@ -1,0 +1,68 @@
+"""Taking back what a dead worker left `sending` (callbacks, section 3, transitions 7 and 8)."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from livereferrals import conf
+from livereferrals.callbacks import transitions
+from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState
+from livereferrals.callbacks.notices import Notice, delivery_entry
+from livereferrals.callbacks.outcomes import Outcome
+from livereferrals.events import log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+
+def take_back(alias: str, *, endpoints: Iterable[int], now: datetime) -> list[Notice]:
+    """Make the `sending` rows of newly leased endpoints wait again, or condemn them at the third loss.
+
+    In the lease's transaction. One query when there are none, as nearly always.
+    """
+    rows = (
+        Delivery.objects.using(alias)
+        .filter(subscription__in=list(endpoints), state=DeliveryState.SENDING)
+        .select_related("subscription__partner")
+        .select_for_update(of=("self",))
+    )
+    notices = []
+    for delivery in rows:
+        attempt = _lose(delivery, now=now)
+        delivery.save(using=alias)
+        attempt.save(using=alias)
+        if delivery.state == DeliveryState.DEAD:
+            notices.append(Notice(delivery=delivery, attempt=attempt, final=True))
+    entries = [
+        delivery_entry(notice.delivery, outcome=DeliveryState.DEAD, reason=notice.delivery.end_reason, now=now)
+        for notice in notices
+    ]
+    if entries:
+        log.append_all([entry for entry in entries if entry is not None])
+    return notices
+
+
+def _lose(delivery: Delivery, *, now: datetime) -> DeliveryAttempt:
+    # Random waits only keep partners' servers from bursts.
+    given = transitions.Chances(now=now, waits=conf.callbacks.RETRY_SCHEDULE, chance=random.random())  # noqa: S311
+    tries = delivery.attempts - delivery.schedule_from
+    step = transitions.after_loss(delivery.lost + 1, tries=tries, given=given)
+    delivery.lost += 1
+    delivery.lease_token = None
+    delivery.last_outcome = Outcome.LOST
+    delivery.last_status = None
+    delivery.state = step.state
+    if step.due_at is not None:
+        delivery.due_at = step.due_at
+    if step.end_reason is not None:
+        delivery.end_reason = step.end_reason
+        delivery.finished_at = now
+    return DeliveryAttempt(
+        delivery=delivery,
+        number=delivery.attempts,
+        started_at=now,
+        outcome=Outcome.LOST,
+        error="the worker ended in the middle of this attempt",
+    )

@@ -1,0 +1,96 @@
+"""What the log and the host are told of deliveries: events of type `delivery` (feed protocol, 5.4) and signals."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from livereferrals import signals
+from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState
+from livereferrals.events import log, wire
+from livereferrals.events.models import EventType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from livereferrals.callbacks.models import Subscription
+
+logger = logging.getLogger(__name__)
+
+FAILING = "failing"
+"""A delivery's first failure, with more attempts to come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One result that the host's signals tell of, after the commit."""
+
+    delivery: Delivery
+    attempt: DeliveryAttempt
+    final: bool
+    """No attempt follows."""
+
+
+def delivery_entry(
+    delivery: Delivery, *, outcome: str, reason: str = "", status: int | None = None, now: datetime
+) -> log.Entry | None:
+    """Return the log's entry for a delivery, its subscription and partner loaded; none for a test."""
+    if delivery.kind == DeliveryKind.TEST:
+        return None
+    payload = delivery.payload or {}
+    link = payload.get("link") or {}
+    visitor = (payload.get("data") or {}).get("visitor")
+    return log.Entry(
+        type=EventType.DELIVERY,
+        occurred_at=now,
+        partner=delivery.subscription.partner.uid,
+        link=uuid.UUID(link["id"]) if link else None,
+        link_identifier=link.get("identifier", ""),
+        visitor=uuid.UUID(visitor) if visitor else None,
+        data=_data(
+            delivery=str(delivery.pk),
+            confirmation=str(delivery.confirmation_id) if delivery.confirmation_id else None,
+            trigger=delivery.subscription.trigger,
+            outcome=outcome,
+            reason=reason or None,
+            attempt=delivery.attempts,
+            status=status,
+            next_at=wire.rfc3339(delivery.due_at) if delivery.state == DeliveryState.WAITING else None,
+        ),
+    )
+
+
+def endpoint_entry(subscription: Subscription, *, state: str, reason: str, now: datetime) -> log.Entry:
+    """Return the log's entry for a change of an endpoint's state, the subscription's partner loaded."""
+    return log.Entry(
+        type=EventType.DELIVERY,
+        occurred_at=now,
+        partner=subscription.partner.uid,
+        data=_data(trigger=subscription.trigger, outcome=state, reason=reason or None),
+    )
+
+
+def _data(**known: Any) -> dict[str, Any]:
+    fields = ("delivery", "confirmation", "trigger", "outcome", "reason", "attempt", "status", "next_at")
+    return {name: known.get(name) for name in fields}
+
+
+def send_signals(notices: Iterable[Notice]) -> None:
+    """Tell the host's receivers; an error in one is logged and touches nothing else."""
+    for notice in notices:
+        told = {"sender": Delivery, "delivery": notice.delivery, "attempt": notice.attempt}
+        if notice.delivery.state == DeliveryState.DELIVERED:
+            answers = signals.callback_delivered.send_robust(**told)
+        else:
+            answers = signals.callback_failed.send_robust(**told, final=notice.final)
+        for receiver, answer in answers:
+            if isinstance(answer, Exception):
+                logger.error(
+                    "A receiver of a callback's signal failed: %r.",
+                    receiver,
+                    exc_info=answer,
+                    extra={"action": "signal.failed"},
+                )

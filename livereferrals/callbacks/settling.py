@@ -1,0 +1,201 @@
+"""Settling: what a result changes in its delivery and its endpoint, and what the log is told of it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from livereferrals import conf
+from livereferrals.callbacks import health, transitions
+from livereferrals.callbacks.health import Health
+from livereferrals.callbacks.leasing import alias
+from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState, Endpoint
+from livereferrals.callbacks.notices import FAILING, Notice, delivery_entry, endpoint_entry
+from livereferrals.callbacks.outcomes import Outcome
+from livereferrals.events import log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from livereferrals.callbacks.calls import Job
+    from livereferrals.callbacks.sender import Reply
+
+NEW_FAILURES = ("", Outcome.LOST, Outcome.CANCELLED)
+"""Last outcomes after which a failure is the delivery's first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """An attempt that has ended."""
+
+    job: Job
+    reply: Reply
+    started_at: datetime
+    worker: str
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    """The request as people may see it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Settled:
+    """What settling some results gave."""
+
+    notices: list[Notice] = field(default_factory=list)
+    next_due: list[datetime] = field(default_factory=list)
+    entries: list[log.Entry | None] = field(default_factory=list)
+    attempts: list[DeliveryAttempt] = field(default_factory=list)
+
+
+def settle(results: list[Result], *, owned: Mapping[int, Endpoint], now: datetime) -> Settled:
+    """Write results in the caller's transaction, which holds the rows of the endpoints that are `owned`.
+
+    A result counts for a row that is `sending` under the lease it was started with. Any other is kept as `late` and
+    changes nothing, except that a late success ends a delivery that waits to be repeated.
+    """
+    rows = {
+        row.pk: row
+        for row in Delivery.objects.using(alias())
+        .filter(pk__in=[result.job.delivery for result in results])
+        .select_related("subscription__partner")
+        .select_for_update(of=("self",))
+    }
+    settled = Settled()
+    for result in results:
+        delivery = rows.get(result.job.delivery)
+        if delivery is None:
+            continue
+        if _is_current(delivery, result, owned):
+            _write(delivery, result, settled, now=now)
+            _tell_endpoint(owned[result.job.endpoint], delivery, result, settled, now=now)
+        else:
+            _keep_late(delivery, result, settled, now=now)
+    DeliveryAttempt.objects.using(alias()).bulk_create(settled.attempts)
+    entries = [entry for entry in settled.entries if entry is not None]
+    if entries:
+        log.append_all(entries)
+    return settled
+
+
+def _is_current(delivery: Delivery, result: Result, owned: Mapping[int, Endpoint]) -> bool:
+    return (
+        result.job.endpoint in owned
+        and delivery.state == DeliveryState.SENDING
+        and delivery.lease_token == result.job.token
+    )
+
+
+def _write(delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
+    reply = result.reply
+    tries = delivery.attempts - delivery.schedule_from
+    step = transitions.after_result(
+        reply.outcome,
+        tries=tries,
+        pause=reply.pause,
+        once=delivery.kind == DeliveryKind.TEST,
+        # Random waits only keep partners' servers from bursts.
+        given=transitions.Chances(now=now, waits=conf.callbacks.RETRY_SCHEDULE, chance=random.random()),  # noqa: S311
+    )
+    is_first_failure = tries == 1 or delivery.last_outcome in NEW_FAILURES
+    _move(delivery, step, reply, now=now)
+    Delivery.objects.using(alias()).filter(
+        pk=delivery.pk, state=DeliveryState.SENDING, lease_token=result.job.token
+    ).update(**_columns(delivery))
+    attempt = attempt_of(result)
+    settled.attempts.append(attempt)
+    settled.notices.append(Notice(delivery=delivery, attempt=attempt, final=step.state != DeliveryState.WAITING))
+    if step.due_at is not None:
+        settled.next_due.append(step.due_at)
+    if step.state != DeliveryState.WAITING:
+        entry = delivery_entry(
+            delivery, outcome=delivery.state, reason=delivery.end_reason, status=reply.status, now=now
+        )
+        settled.entries.append(entry)
+    elif is_first_failure:
+        entry = delivery_entry(delivery, outcome=FAILING, reason=reply.outcome, status=reply.status, now=now)
+        settled.entries.append(entry)
+
+
+def _move(delivery: Delivery, step: transitions.Step, reply: Reply, *, now: datetime) -> None:
+    delivery.state = step.state
+    delivery.lease_token = None
+    delivery.last_status = reply.status
+    delivery.last_outcome = reply.outcome
+    delivery.end_reason = step.end_reason or ""
+    if step.due_at is not None:
+        delivery.due_at = step.due_at
+    else:
+        delivery.finished_at = now
+
+
+def _columns(delivery: Delivery) -> dict[str, object]:
+    names = ("state", "lease_token", "last_status", "last_outcome", "end_reason", "due_at", "finished_at")
+    return {name: getattr(delivery, name) for name in names}
+
+
+def _tell_endpoint(endpoint: Endpoint, delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
+    """Bring the endpoint's counters, gate and state up to date; a test counts for nothing."""
+    if delivery.kind == DeliveryKind.TEST:
+        return
+    before = health_of(endpoint)
+    after = health.after(before, result.reply.outcome, pause=result.reply.pause, now=now)
+    if after == before:
+        return
+    changed = {item.name: getattr(after, item.name) for item in fields(after)}
+    if after.state != before.state:
+        changed["state_changed_at"] = now
+        settled.entries.append(
+            endpoint_entry(delivery.subscription, state=after.state, reason=after.state_reason, now=now)
+        )
+    for name, value in changed.items():
+        setattr(endpoint, name, value)
+    Endpoint.objects.using(alias()).filter(pk=endpoint.pk, lease_token=result.job.token).update(**changed)
+
+
+def health_of(endpoint: Endpoint) -> Health:
+    """Return what the endpoint's row says of its server."""
+    return Health(**{item.name: getattr(endpoint, item.name) for item in fields(Health)})
+
+
+def _keep_late(delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
+    """Fill in the `lost` row of that attempt; a late success spares the partner the repeat."""
+    attempt = attempt_of(result, late=True)
+    kept = DeliveryAttempt.objects.using(alias()).filter(delivery=delivery, number=attempt.number)
+    known = {item.name for item in DeliveryAttempt._meta.concrete_fields} - {"id"}
+    if not kept.update(**{name: getattr(attempt, name) for name in known}):
+        settled.attempts.append(attempt)
+    if result.reply.outcome is not Outcome.OK or delivery.state != DeliveryState.WAITING:
+        return
+    _move(delivery, transitions.Step(state=DeliveryState.DELIVERED), result.reply, now=now)
+    Delivery.objects.using(alias()).filter(pk=delivery.pk, state=DeliveryState.WAITING).update(**_columns(delivery))
+    settled.notices.append(Notice(delivery=delivery, attempt=attempt, final=True))
+    settled.entries.append(
+        delivery_entry(delivery, outcome=DeliveryState.DELIVERED, status=result.reply.status, now=now)
+    )
+
+
+def attempt_of(result: Result, *, late: bool = False) -> DeliveryAttempt:
+    """Return the row that keeps an attempt."""
+    reply = result.reply
+    return DeliveryAttempt(
+        delivery_id=result.job.delivery,
+        number=result.job.number,
+        started_at=result.started_at,
+        duration_ms=reply.duration_ms,
+        outcome=reply.outcome,
+        status=reply.status,
+        error=reply.error,
+        address=reply.address,
+        request_url=result.url,
+        request_headers=dict(result.headers),
+        request_excerpt=result.body,
+        response_headers=reply.headers,
+        response_excerpt=reply.excerpt,
+        retry_after_s=reply.pause.total_seconds() if reply.pause is not None else None,
+        worker=result.worker,
+        late=late,
+        config_version=result.job.config_version,
+    )

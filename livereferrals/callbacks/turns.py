@@ -1,0 +1,144 @@
+"""A turn: one transaction for everything that ended and everything that starts next (callbacks, section 4)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from livereferrals.callbacks import clock, settling, starting
+from livereferrals.callbacks.leasing import LEASE, alias
+from livereferrals.callbacks.models import Endpoint
+from livereferrals.callbacks.transactions import short_transaction
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from livereferrals.callbacks.calls import Job
+    from livereferrals.callbacks.notices import Notice
+    from livereferrals.callbacks.settling import Result
+
+RENEW_BELOW: Final = timedelta(seconds=40)
+"""Longer than any attempt: 30 s and the body's 2 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """Where an endpoint stands after a turn."""
+
+    may_send: bool
+    """Active, not gated, not archived, its partner active."""
+    is_probing: bool
+    max_in_flight: int
+    gate_until: datetime | None
+    origin: str
+    """What `PER_ORIGIN` counts: the authority of the callback URL."""
+    until: float
+    """Monotonic time at which the lease is over."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """What a turn did."""
+
+    jobs: list[Job] = field(default_factory=list)
+    """Started: `sending` in the table, to be sent now."""
+    considered: set[uuid.UUID] = field(default_factory=set)
+    """Of the wished starts, those that there was room for; what of them is no job was not to be started."""
+    notices: list[Notice] = field(default_factory=list)
+    """For the host's signals, after the commit."""
+    stands: dict[int, Stand] = field(default_factory=dict)
+    """By endpoint, for those that are still ours."""
+    gone: set[int] = field(default_factory=set)
+    """Endpoints whose lease another worker has."""
+    busy: set[int] = field(default_factory=set)
+    """Endpoints whose row somebody has locked: their results and starts have to wait."""
+    next_due: list[datetime] = field(default_factory=list)
+    """When retries of this turn are due."""
+    now: datetime | None = None
+    """The database's time of this turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a worker wants of a turn."""
+
+    tokens: Mapping[int, uuid.UUID]
+    """The endpoints that it touches, with their lease."""
+    results: Iterable[Result] = ()
+    starts: Mapping[int, list[uuid.UUID]] = field(default_factory=dict)
+    in_flight: Mapping[int, int] = field(default_factory=dict)
+    """Requests of each endpoint that go on."""
+
+
+def turn(wish: Wish) -> Turn:
+    """Write results, start deliveries, renew leases: one transaction, every write fenced by the lease's token."""
+    done = Turn()
+    with short_transaction(alias()):
+        begun = time.monotonic()
+        now = done.now = clock.now(alias())
+        owned = _lock(wish.tokens, done)
+        results = [result for result in wish.results if result.job.endpoint not in done.busy]
+        _settle(results, owned, done, now=now)
+        for key, endpoint in owned.items():
+            if endpoint.lease_until is not None and endpoint.lease_until < now + RENEW_BELOW:
+                endpoint.lease_until = now + LEASE
+                Endpoint.objects.using(alias()).filter(pk=key, lease_token=endpoint.lease_token).update(
+                    lease_until=endpoint.lease_until
+                )
+        done.stands = {key: _stand(endpoint, begun=begun, now=now) for key, endpoint in owned.items()}
+        chosen = starting.choose(wish, stands=done.stands)
+        done.considered = set(chosen)
+        done.jobs = starting.start(chosen, owned=owned, now=now)
+    return done
+
+
+def _lock(tokens: Mapping[int, uuid.UUID], done: Turn) -> dict[int, Endpoint]:
+    """Lock the endpoints that are still ours; tell the lost ones from those that somebody else has locked just now.
+
+    An admin form that is open in a transaction must not hold up the other endpoints.
+    """
+    rows = (
+        Endpoint.objects.using(alias())
+        .filter(pk__in=tokens.keys())
+        .select_related("subscription__partner")
+        .select_for_update(skip_locked=True, of=("self",))
+    )
+    owned = {row.pk: row for row in rows if row.lease_token == tokens[row.pk]}
+    missing = tokens.keys() - owned.keys()
+    if missing:
+        held = dict(Endpoint.objects.using(alias()).filter(pk__in=missing).values_list("pk", "lease_token"))
+        done.busy = {key for key in missing if held.get(key) == tokens[key]}
+        done.gone = set(missing) - done.busy
+    return owned
+
+
+def _settle(results: list[Result], owned: dict[int, Endpoint], done: Turn, *, now: datetime) -> None:
+    if not results:
+        return
+    settled = settling.settle(results, owned=owned, now=now)
+    done.notices = settled.notices
+    done.next_due = settled.next_due
+
+
+def _stand(endpoint: Endpoint, *, begun: float, now: datetime) -> Stand:
+    subscription = endpoint.subscription
+    health = settling.health_of(endpoint)
+    left = (endpoint.lease_until or now) - now
+    return Stand(
+        may_send=(
+            endpoint.state == "active"
+            and not health.is_gated(now)
+            and subscription.archived_at is None
+            and subscription.partner.active
+            and bool(subscription.callback_url)
+        ),
+        is_probing=health.is_probing,
+        max_in_flight=subscription.max_in_flight,
+        gate_until=endpoint.gate_until,
+        origin="/".join(subscription.callback_url.split("/")[:3]),
+        until=begun + left.total_seconds(),
+    )
