@@ -27,7 +27,17 @@ USED_EVERY: Final = timedelta(hours=1)
 """How exactly `last_used_at` is kept."""
 
 
-def start(owned: Mapping[int, Endpoint], *, wish: Wish, stands: Mapping[int, Stand], now: datetime) -> list[Job]:
+def choose(wish: Wish, *, stands: Mapping[int, Stand]) -> list[uuid.UUID]:
+    """Return which of the wished starts the endpoints allow after this turn's results."""
+    return [
+        delivery
+        for key, deliveries in wish.starts.items()
+        if key in stands and stands[key].may_send
+        for delivery in deliveries[: _room(stands[key], in_flight=wish.in_flight.get(key, 0))]
+    ]
+
+
+def start(chosen: list[uuid.UUID], *, owned: Mapping[int, Endpoint], now: datetime) -> list[Job]:
     """Start these deliveries, as far as they still wait, in this order.
 
     A delivery whose event has no number yet is not started: the body of its first attempt would lack the cursor.

@@ -1,0 +1,177 @@
+"""What a worker remembers of the endpoints that it serves, and which deliveries it starts next. No I/O."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from livereferrals.callbacks.leasing import READ_AHEAD
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Mapping
+
+    from livereferrals.callbacks.leasing import Lease, Ready
+    from livereferrals.callbacks.turns import Stand, Turn
+
+HIGHEST_IN_FLIGHT: Final = 32
+"""Wished for an endpoint whose own limit is not known yet; the turn cuts it."""
+LONGEST_SERVICE_S: Final = 30.0
+"""After this an endpoint is given back, if others wait for their turn."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Served:
+    """One endpoint that this worker holds."""
+
+    lease: Lease
+    since: float
+    """Monotonic time of the lease."""
+    until: float
+    """Monotonic time at which the lease is over, renewals included."""
+    ready: deque[Ready] = field(default_factory=deque)
+    in_flight: set[uuid.UUID] = field(default_factory=set)
+    stand: Stand | None = None
+    is_leaving: bool = False
+    """Nothing more is started; it is released once nothing is in flight."""
+    is_alone: bool = False
+    """What is in flight has been lost before: nothing else starts, so that the third loss condemns the right one."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do here."""
+        return not self.in_flight and (self.is_leaving or not self.ready)
+
+    def add(self, found: Iterable[Ready]) -> None:
+        """Take in what was read; what is known already is not taken twice."""
+        known = {ready.id for ready in self.ready} | self.in_flight
+        self.ready.extend(ready for ready in found if ready.id not in known)
+
+    def wishes(self) -> list[uuid.UUID]:
+        """Return what could start now, in order."""
+        if self.is_leaving or self.is_alone or not self.ready:
+            return []
+        if self.ready[0].lost:
+            return [] if self.in_flight else [self.ready[0].id]
+        limit = HIGHEST_IN_FLIGHT
+        if self.stand is not None:
+            limit = 1 if self.stand.is_probing else self.stand.max_in_flight
+        wished: list[uuid.UUID] = []
+        for ready in self.ready:
+            if ready.lost or len(wished) + len(self.in_flight) >= limit:
+                break
+            wished.append(ready.id)
+        return wished
+
+
+class Board:
+    """All endpoints that a worker serves."""
+
+    def __init__(self, *, slots: int, per_origin: int) -> None:
+        self.slots = slots
+        self.per_origin = per_origin
+        self.served: dict[int, Served] = {}
+        self.in_flight = 0
+        self._origins: Counter[str] = Counter()
+        self._first = 0
+
+    @property
+    def free_slots(self) -> int:
+        """Requests that may still start."""
+        return self.slots - self.in_flight
+
+    @property
+    def room(self) -> int:
+        """Endpoints that may still be leased: never more than there are slots."""
+        return min(self.free_slots, self.slots - len(self.served))
+
+    def tokens(self) -> dict[int, uuid.UUID]:
+        """Return the lease of each endpoint."""
+        return {key: served.lease.token for key, served in self.served.items()}
+
+    def add(self, leases: Iterable[Lease], *, now: float) -> None:
+        """Take in new leases; what was taken only to clean up is released in the same round."""
+        for lease in leases:
+            self.served[lease.endpoint] = Served(
+                lease=lease, since=now, until=lease.until, is_leaving=not lease.is_open
+            )
+
+    def hungry(self) -> list[int]:
+        """Return the endpoints of which less than half of the read-ahead is left."""
+        return [
+            key for key, served in self.served.items() if not served.is_leaving and len(served.ready) < READ_AHEAD // 2
+        ]
+
+    def wishes(self) -> dict[int, list[uuid.UUID]]:
+        """Return what to start: one of each endpoint in turn, until the slots are used up."""
+        queues = {key: deque(self._within_origin(served)) for key, served in self._in_turn()}
+        wished: dict[int, list[uuid.UUID]] = {}
+        left = self.free_slots
+        while left > 0 and (filled := [key for key, queue in queues.items() if queue]):
+            for key in filled[:left]:
+                wished.setdefault(key, []).append(queues[key].popleft())
+            left -= len(filled[:left])
+        return wished
+
+    def _in_turn(self) -> list[tuple[int, Served]]:
+        """Return the endpoints, each round beginning with another one."""
+        every = list(self.served.items())
+        self._first = (self._first + 1) % max(1, len(every))
+        return every[self._first :] + every[: self._first]
+
+    def _within_origin(self, served: Served) -> list[uuid.UUID]:
+        wished = served.wishes()
+        if served.stand is None:
+            return wished
+        return wished[: max(0, self.per_origin - self._origins[served.stand.origin])]
+
+    def learn(self, done: Turn) -> None:
+        """Take in what a turn found and started."""
+        for key in done.gone:
+            self.served.pop(key, None)
+        for key, stand in done.stands.items():
+            if (served := self.served.get(key)) is None:
+                continue
+            served.stand = stand
+            served.until = stand.until
+            served.ready = deque(ready for ready in served.ready if ready.id not in done.considered)
+            if not stand.may_send:
+                served.is_leaving = True
+
+    def start(self, key: int, delivery: uuid.UUID, *, is_alone: bool) -> str:
+        """Count a request; returns the origin under which it is counted."""
+        served = self.served[key]
+        served.in_flight.add(delivery)
+        served.is_alone = served.is_alone or is_alone
+        self.in_flight += 1
+        origin = served.stand.origin if served.stand is not None else ""
+        self._origins[origin] += 1
+        return origin
+
+    def end(self, key: int, delivery: uuid.UUID, *, origin: str) -> None:
+        """Count a request as over."""
+        self.in_flight -= 1
+        self._origins[origin] -= 1
+        if not self._origins[origin]:
+            del self._origins[origin]
+        served = self.served.get(key)
+        if served is not None:
+            served.in_flight.discard(delivery)
+            served.is_alone = served.is_alone and bool(served.in_flight)
+
+    def let_go(self, *, now: float, others_wait: bool) -> None:
+        """Have endpoints that were served long enough leave, if others wait."""
+        for served in self.served.values():
+            if others_wait and now - served.since > LONGEST_SERVICE_S:
+                served.is_leaving = True
+
+    def leave_all(self) -> None:
+        """Start nothing any more."""
+        for served in self.served.values():
+            served.is_leaving = True
+
+    def pop_idle(self, *, unsettled: Mapping[int, object]) -> dict[int, uuid.UUID]:
+        """Take out the endpoints with nothing to do and no result to be written; return them with their lease."""
+        idle = [key for key, served in self.served.items() if served.is_idle and key not in unsettled]
+        return {key: self.served.pop(key).lease.token for key in idle}
