@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +37,6 @@ class Sums:
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(**{name: getattr(self, name) + getattr(other, name) for name in COLUMNS})
-
-    def __bool__(self) -> bool:
-        return any(astuple(self))
 
 
 COLUMNS = tuple(field.name for field in fields(Sums))

@@ -135,7 +135,8 @@ def _upsert(
     `bulk_create(update_conflicts=True)` can only overwrite a row; these have to add to it.
     """
     keys = (*place, "trigger", "currency")
-    rows = [(*key, *(getattr(sums, name) for name in deltas.COLUMNS)) for key, sums in totals.items() if sums]
+    # Rows of nothing but zeros too: they say that a currency occurs, whatever was rolled up together.
+    rows = [(*key, *(getattr(sums, name) for name in deltas.COLUMNS)) for key, sums in totals.items()]
     names = (*keys, *deltas.COLUMNS)
     for start in range(0, len(rows), CHUNK):
         _upsert_rows(model, keys, names, rows[start : start + CHUNK], alias=alias)

@@ -67,7 +67,8 @@ def numbers(span: Span, *, at: Bounds) -> Numbers:
 
 def _rolled_up(rows: QuerySet[HourlyTotal]) -> dict[str, Sums]:
     """Return the sums of rollup rows by currency. One query; `SUM` in the database, over whole numbers."""
-    found = rows.order_by("currency").values_list("currency", *(Sum(name) for name in COLUMNS))
+    sums_of = {f"sum_{name}": Sum(name) for name in COLUMNS}
+    found = rows.order_by("currency").values("currency").annotate(**sums_of).values_list("currency", *sums_of)
     # PostgreSQL's SUM of bigint is a numeric.
     return {currency: Sums(**dict(zip(COLUMNS, map(int, sums), strict=True))) for currency, *sums in found}
 

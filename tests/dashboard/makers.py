@@ -12,13 +12,14 @@ from django.utils import timezone
 from livereferrals import ids
 from livereferrals.events.models import EventType
 from livereferrals.tracking import amounts
-from tests.factories import make_confirmation, make_event, make_hit, make_link, make_user
+from tests.factories import make_confirmation, make_entry, make_event, make_hit, make_link, make_user
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from django.contrib.auth.models import User
 
+    from livereferrals.events import log
     from livereferrals.events.models import Event
     from livereferrals.tracking.models import Confirmation, ReferralLink
 
@@ -121,3 +122,35 @@ def cursor_of(markup: str) -> str:
     found = re.search(r'<data id="cursor" value="([^"]+)"', markup)
     assert found is not None, markup
     return found[1]
+
+
+def period_of(markup: str) -> str:
+    """Return the name of the span that the markup's numbers are of."""
+    found = re.search(r'data-period="([^"]+)"', markup)
+    assert found is not None, markup
+    return found[1]
+
+
+def filter_of(markup: str) -> str:
+    """Return the hash of the filters that the markup was made under."""
+    found = re.search(r'<data id="cursor"[^>]* data-filter="([^"]+)"', markup)
+    assert found is not None, markup
+    return found[1]
+
+
+def rows_of(markup: str) -> list[str]:
+    """Return the markup of each row of the live list, byte for byte."""
+    return re.findall(r'<tr id="event-.*?</tr>', markup, re.DOTALL)
+
+
+def region(markup: str, name: str) -> str:
+    """Return the markup of the counters' region."""
+    found = re.search(rf'<dl id="{name}".*?</dl>', markup, re.DOTALL)
+    assert found is not None, markup
+    return found[0]
+
+
+def hit_entry(link: ReferralLink) -> log.Entry:
+    """Return the entry of a hit, to be appended by the test."""
+    partner = link.partner.uid if link.partner else ""
+    return make_entry(partner=partner, link=link.pk, link_identifier=link.identifier, data={"repeat": False})

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livereferrals.dashboard.ranges import Range, day_of, hour_of, midnight, span_of
+
+BERLIN = ZoneInfo("Europe/Berlin")
+KATHMANDU = ZoneInfo("Asia/Kathmandu")
+ZONES = [BERLIN, KATHMANDU, ZoneInfo("America/New_York"), ZoneInfo("UTC"), ZoneInfo("Pacific/Chatham")]
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "start", "end"),
+    [
+        (Range.TODAY, "2026-11-20T23:00", "2026-11-21T23:00"),
+        (Range.DAY, "2026-11-20T10:00", "2026-11-21T10:00"),
+        (Range.WEEK, "2026-11-14T23:00", "2026-11-21T23:00"),
+        (Range.MONTH, "2026-10-22T22:00", "2026-11-21T23:00"),
+    ],
+)
+def test_each_range_is_half_open_in_the_projects_zone(chosen, start, end):
+    """dashboard.md 6"""
+    span = span_of(chosen, now=utc("2026-11-21T09:30"), zone=BERLIN)
+    assert (span.start, span.end) == (utc(start), utc(end))
+    assert span.start in span
+    assert span.end not in span
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-21", 24)])
+def test_days_of_23_and_25_hours_are_whole(day, hours):
+    """dashboard-48"""
+    noon = datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=BERLIN).replace(hour=12)
+    span = span_of(Range.TODAY, now=noon.astimezone(UTC), zone=BERLIN)
+    assert span.end - span.start == timedelta(hours=hours)
+    moments = [span.start + timedelta(minutes=30 * half) for half in range(2 * hours)]
+    assert {day_of(moment, zone=BERLIN) for moment in moments} == {date.fromisoformat(day)}
+    assert len({hour_of(moment, zone=BERLIN) for moment in moments}) == hours
+
+
+def test_hours_begin_at_the_zones_full_hours():
+    """dashboard-47: Kathmandu is 5:45 ahead"""
+    assert hour_of(utc("2026-11-21T09:30"), zone=KATHMANDU) == utc("2026-11-21T09:15")
+    assert midnight(date(2026, 11, 21), zone=KATHMANDU) == utc("2026-11-20T18:15")
+
+
+@given(moment=st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2040, 1, 1)), zone=st.sampled_from(ZONES))  # noqa: DTZ001 - made aware below
+def test_every_moment_lies_in_its_hour_and_each_range_of_its_time(moment, zone):
+    """dashboard.md 6"""
+    now = moment.replace(tzinfo=UTC)
+    assert timedelta(0) <= now - hour_of(now, zone=zone) < timedelta(hours=1)
+    for chosen in Range:
+        span = span_of(chosen, now=now, zone=zone)
+        assert now in span
+        assert hour_of(span.start, zone=zone) == span.start
+        assert hour_of(span.end, zone=zone) == span.end
+
+
+def test_name_of_a_span_changes_when_the_range_turns_over():
+    """dashboard-47"""
+    before = span_of(Range.TODAY, now=utc("2026-11-21T22:59"), zone=BERLIN)
+    after = span_of(Range.TODAY, now=utc("2026-11-21T23:00"), zone=BERLIN)
+    assert before.name != after.name

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from livereferrals.dashboard import rollups, statistics
+from livereferrals.dashboard.ranges import Range, span_of
+from livereferrals.dashboard.statistics import Numbers
+from livereferrals.events import log
+from livereferrals.events.models import Event
+from livereferrals.tracking.models import Confirmation, ReferralLink
+from tests.dashboard import makers
+from tests.factories import make_link
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 21, 11, 20, tzinfo=UTC)
+STEPS = 60
+
+
+def numbers_now(chosen: Range = Range.TODAY, *, now: datetime = NOW) -> Numbers:
+    span = span_of(chosen, now=now, zone=timezone.get_default_timezone())
+    return statistics.numbers(span, at=log.bounds())
+
+
+def recount(chosen: Range, *, now: datetime) -> Numbers:
+    """The same from all events and confirmations, the slow and obvious way."""
+    span = span_of(chosen, now=now, zone=timezone.get_default_timezone())
+    events = [event for event in Event.objects.filter(seq__isnull=False) if event.occurred_at in span]
+    kinds = defaultdict(list)
+    for event in events:
+        kinds[event.type].append(event)
+    standing = {str(row.pk): row for row in Confirmation.objects.all() if row.occurred_at in span}
+    taken = list(Event.objects.filter(type="reversal"))
+    gone = {event.data["confirmation"] for event in taken if not event.data["partial"]}
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for row in standing.values():
+        if row.currency:
+            sums[row.currency] += Decimal(row.amount_micros) / 1_000_000
+    for event in taken:
+        row = standing.get(event.data["confirmation"])
+        if row is not None and row.currency:
+            sums[row.currency] -= Decimal(event.data["amount"])
+    for event in kinds["reversal"]:
+        if event.data["currency"]:
+            sums[event.data["currency"]] += 0
+    return Numbers(
+        hits=len(kinds["hit"]),
+        visitors=sum(not event.data["repeat"] for event in kinds["hit"]),
+        claims=len(kinds["claim"]),
+        confirmations=len(standing.keys() - gone),
+        reversals=len(kinds["reversal"]),
+        amounts=dict(sorted(sums.items())),
+    )
+
+
+class Story:
+    """Things that happen by chance."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)  # noqa: S311 - a test's dice
+        self.links = [make_link(), make_link(owner="house")]
+        self.standing: list[Confirmation] = []
+        self.steps = [self.hit, self.claim, self.confirm, self.reverse, self.reverse_in_part, self.deliver]
+
+    def step(self) -> None:
+        self.chance.choice([*self.steps, rollups.advance])()
+
+    def moment(self) -> datetime:
+        hours = self.chance.choice([0, 0, 1, 5, 13, 30, 200, 900])
+        return NOW - timedelta(hours=hours, minutes=self.chance.randrange(60))
+
+    def link(self) -> ReferralLink:
+        return self.chance.choice(self.links)
+
+    def hit(self) -> None:
+        makers.hit(self.link(), at=self.moment(), repeat=self.chance.random() < 0.3)
+
+    def claim(self) -> None:
+        makers.claim(self.link(), at=self.moment())
+
+    def confirm(self) -> None:
+        amount, currency = self.chance.choice([("12.50", "EUR"), ("1000", "JPY"), ("0.105", "KWD"), (None, "")])
+        self.standing.append(makers.confirmed(self.link(), at=self.moment(), amount=amount, currency=currency))
+
+    def reverse(self) -> None:
+        if self.standing:
+            place = self.chance.randrange(len(self.standing))
+            makers.reversed_(self.standing.pop(place), at=self.moment())
+
+    def reverse_in_part(self) -> None:
+        priced = [row for row in self.standing if row.currency == "EUR"]
+        if priced:
+            makers.reversed_(self.chance.choice(priced), at=self.moment(), amount="0.10", partial=True)
+
+    def deliver(self) -> None:
+        makers.delivered(self.links[0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_equal_the_database_after_every_step(seed):
+    """dashboard-7: random events, reversals, late ones, and rollups at random moments"""
+    story = Story(seed)
+    for _ in range(STEPS):
+        story.step()
+        chosen = story.chance.choice(list(Range))
+        assert numbers_now(chosen) == recount(chosen, now=NOW)
+    rollups.advance()
+    for chosen in Range:
+        assert numbers_now(chosen) == recount(chosen, now=NOW)
+
+
+def test_amounts_are_never_added_up_across_currencies():
+    """N-07, dashboard.md 6"""
+    link = make_link()
+    for amount, currency in (("0.10", "EUR"), ("0.20", "EUR"), ("999999999999.99", "USD"), ("7", "JPY")):
+        makers.confirmed(link, at=NOW, amount=amount, currency=currency)
+    wanted = {"EUR": Decimal("0.30"), "JPY": Decimal(7), "USD": Decimal("999999999999.99")}
+    assert numbers_now().amounts == wanted
+    rollups.advance()
+    assert numbers_now().amounts == wanted
+    assert list(numbers_now().amounts) == ["EUR", "JPY", "USD"]
+
+
+def test_rate_is_confirmations_for_each_visitor():
+    """dashboard.md 6"""
+    link = make_link()
+    assert numbers_now().rate is None
+    makers.confirmed(link, at=NOW)
+    assert numbers_now().rate is None
+    for _ in range(3):
+        makers.hit(link, at=NOW)
+    makers.hit(link, at=NOW, repeat=True)
+    assert numbers_now().rate == Decimal("0.333333")
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
+def test_short_and_long_days_are_the_sum_of_their_hours(day, hours):
+    """dashboard-48: summer time begins and ends in Berlin"""
+    link = make_link()
+    noon = datetime.fromisoformat(day).replace(hour=11, tzinfo=UTC)
+    start = span_of(Range.TODAY, now=noon, zone=timezone.get_default_timezone()).start
+    for half in range(-2, 2 * hours + 2):
+        makers.hit(link, at=start + timedelta(minutes=30 * half))
+    assert numbers_now(now=noon).hits == 2 * hours
+    rollups.advance()
+    assert numbers_now(now=noon).hits == 2 * hours
+
+
+def test_long_tail_is_rolled_up_before_it_is_read():
+    """dashboard.md 3: rollups plus the tail, never a count over the log"""
+    link = make_link()
+    makers.hit(link)
+    statistics.keep_tail_short()
+    assert rollups.position().seq == 0
+    log.append_all([makers.hit_entry(link) for _ in range(statistics.TAIL)])
+    makers.hit(link)
+    statistics.keep_tail_short()
+    assert rollups.position().seq == log.bounds().head
+
+
+def test_numbers_need_few_queries_however_much_there_is(django_assert_max_num_queries):
+    """dashboard.md 3"""
+    link = make_link()
+    confirmations = [makers.confirmed(link, at=NOW, amount="1", currency="EUR") for _ in range(20)]
+    rollups.advance()
+    for confirmation in confirmations:
+        makers.reversed_(confirmation, at=NOW)
+    bounds = log.bounds()
+    span = span_of(Range.MONTH, now=NOW, zone=timezone.get_default_timezone())
+    with django_assert_max_num_queries(4):
+        assert statistics.numbers(span, at=bounds).confirmations == 0
