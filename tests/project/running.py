@@ -70,6 +70,10 @@ class Demo:
         """Return what it has printed."""
         return self.log.read_text()
 
+    def has_printed(self, pattern: str) -> bool:
+        """Whether it has printed something that matches."""
+        return re.search(pattern, self.output()) is not None
+
     def status(self) -> int | None:
         """Return the exit status, or nothing while it runs."""
         assert self.process is not None

@@ -11,12 +11,13 @@ import socket
 import stat
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.project.running import Browser, Demo, calls, running_demo
-from tests.servers import ROOT
+from tests.servers import ROOT, postgres_server
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -156,21 +157,19 @@ def test_readme_feed_example_prints_what_happens(keys: Keys, tmp_path: Any) -> N
     )
     (tmp_path / ".demo").mkdir()
     (tmp_path / ".demo/access.json").write_text(json.dumps(keys))
-    reader = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-u", "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
+    printed = tmp_path / "printed"
+
+    def has_printed_a_hit() -> bool:
+        Browser().open(keys["partner"]["link_url"])
+        return "hit {" in printed.read_text()
+
+    with printed.open("w") as output:
+        reader = subprocess.Popen([sys.executable, "-u", "-c", code], cwd=tmp_path, stdout=output)  # noqa: S603 - ours
     try:
-        assert reader.stdout is not None
-        os.set_blocking(reader.stdout.fileno(), False)
-
-        def has_seen_a_hit() -> bool:
-            Browser().open(keys["partner"]["link_url"])
-            return "hit {" in (reader.stdout.read() or "")  # type: ignore[union-attr] # it is a pipe
-
-        wait_until(has_seen_a_hit, timeout_s=20, what="A hit on the feed")
+        wait_until(has_printed_a_hit, timeout_s=20, what="A hit on the feed")
     finally:
         reader.kill()
-        reader.communicate()
+        reader.wait()
 
 
 def test_sigterm_ends_it_with_0_and_leaves_no_process(demo: Demo) -> None:
@@ -224,10 +223,26 @@ def test_secrets_are_for_this_user_alone(demo: Demo) -> None:
         assert stat.S_IMODE((demo.directory / name).stat().st_mode) == 0o600, name
 
 
-def test_traffic_follows_links_over_http(tmp_path: Any) -> None:
-    with running_demo(tmp_path / "demo", TRAFFIC="on") as demo:
-        demo.start()
-        wait_until(lambda: re.search(r"\w+ followed /", demo.output()), timeout_s=30, what="A visitor")
+def test_visitors_follow_links_sign_up_and_buy_over_http(tmp_path: Any) -> None:
+    with running_demo(tmp_path / "demo", TRAFFIC="on", TRAFFIC_PACE="20") as demo:
+        keys = demo.start()
+        for said in (r"\w+ followed /", r"\w+ signed up", r"\w+ bought \w+"):
+            wait_until(partial(demo.has_printed, said), timeout_s=60, what=said)
+        wait_until(lambda: calls(keys), what="A call to the partner")
+        demo.send(signal.SIGTERM)
+        assert demo.wait() == 0, demo.output()
+        assert "turned away" not in demo.output()
+
+
+def test_it_runs_on_postgresql_and_valkey(tmp_path: Any, valkey_url: str) -> None:
+    with (
+        postgres_server() as database,
+        running_demo(tmp_path / "demo", DATABASE_URL=database, REDIS_URL=valkey_url) as demo,
+    ):
+        keys = demo.start()
+        customer(keys, keys["partner"]["link_url"])
+        wait_until(lambda: len(calls(keys)) == 2, what="Two calls")
+        assert not (demo.directory / "db.sqlite3").exists()
         demo.send(signal.SIGTERM)
         assert demo.wait() == 0, demo.output()
 
