@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
+
+from livereferrals.asgi import referral_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
-if importlib.util.find_spec("livereferrals.asgi"):
-    from livereferrals.asgi import referral_application
-
-    application = referral_application(get_asgi_application())
-else:
-    application = get_asgi_application()
+# Static files come straight from the apps: browsers need them, and no web server stands in front of the tests.
+django_app = ASGIStaticFilesHandler(get_asgi_application())
+application = referral_application(django_app)

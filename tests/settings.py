@@ -8,7 +8,6 @@ The servers that tests start read the same file; `tests.servers` tells them by e
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import json
 import os
 import shutil
@@ -43,9 +42,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "livereferrals.middleware.ReferralMiddleware",
 ]
-if importlib.util.find_spec("livereferrals.middleware"):
-    MIDDLEWARE.append("livereferrals.middleware.ReferralMiddleware")
 ROOT_URLCONF = "tests.urls"
 ASGI_APPLICATION = "tests.asgi.application"
 TEMPLATES = [

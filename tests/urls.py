@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
@@ -22,8 +20,6 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(next_page="/"), name="logout"),
     path("buy/", views.buy, name="buy"),
     path("async-buy/", views.async_buy, name="async-buy"),
+    path("ref/", include("livereferrals.urls")),
+    path("referrals/", include("livereferrals.dashboard.urls")),
 ]
-if importlib.util.find_spec("livereferrals.urls"):
-    urlpatterns.append(path("ref/", include("livereferrals.urls")))
-if importlib.util.find_spec("livereferrals.dashboard.urls"):
-    urlpatterns.append(path("referrals/", include("livereferrals.dashboard.urls")))
