@@ -24,6 +24,8 @@ TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
 class AsgiClient(AsyncClient):
     """Django's client with a scope as servers make it: the path also raw, decoded as UTF-8, one host, a query of bytes."""
 
+    peer: list[Any] | None = ["127.0.0.1", 0]
+
     def _get_path(self, parsed: Any) -> str:
         self._raw_path = parsed.path.encode()
         return unquote(parsed.path)
@@ -32,7 +34,7 @@ class AsgiClient(AsyncClient):
         scope: dict[str, Any] = super()._base_scope(**request)
         hosts = [header for header in scope["headers"] if header[0] == b"host"]
         scope["headers"] = [hosts[-1], *(header for header in scope["headers"] if header[0] != b"host")]
-        return scope | {"raw_path": self._raw_path, "query_string": scope["query_string"].encode()}
+        return scope | {"client": self.peer, "raw_path": self._raw_path, "query_string": scope["query_string"].encode()}
 
 
 class Browser:
