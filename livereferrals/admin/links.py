@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -31,6 +31,12 @@ class LinkForm(forms.ModelForm):
     secure = False
     """Whether the request came over https."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.home and "identifier" in self.fields:
+            # A partner's uid always leads somewhere (L-08).
+            self.fields["identifier"].disabled = True
+
     def clean_target(self) -> str:
         """Refuse a target that a visitor could not name either."""
         target: str = self.cleaned_data["target"]
@@ -55,16 +61,36 @@ class LinkForm(forms.ModelForm):
         return cleaned
 
 
+class NarrowLinkForm(LinkForm):
+    """The same in a table, whose columns must fit beside each other."""
+
+    class Meta(LinkForm.Meta):
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs={"size": 16}),
+            "identifier": forms.TextInput(attrs={"size": 10}),
+            "target": forms.TextInput(attrs={"size": 16}),
+        }
+
+
+def on_site(form: type[LinkForm], request: HttpRequest) -> type[LinkForm]:
+    """Return the form for the site that the request came to."""
+    return type(form.__name__, (form,), {"host": request.get_host(), "secure": request.is_secure()})
+
+
 class LinkInline(admin.TabularInline):
     """A partner's links on the partner's page."""
 
     model = ReferralLink
-    form = LinkForm
+    form = NarrowLinkForm
     fields = ["name", "identifier", "target", "disabled", "address"]
     readonly_fields = ["address"]
     extra = 0
     show_change_link = True
     can_delete = False
+
+    def get_formset(self, request: HttpRequest, obj: Partner | None = None, **kwargs: Any) -> Any:
+        """Tell the forms which site they are on."""
+        return super().get_formset(request, obj, form=on_site(NarrowLinkForm, request), **kwargs)
 
     @admin.display(description=_("address"))
     def address(self, link: ReferralLink) -> SafeString | str:
@@ -105,18 +131,15 @@ class LinkAdmin(CopyMedia, admin.ModelAdmin):
         obj: ReferralLink | None = None,
         change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
         **kwargs: Any,
-    ) -> type[forms.ModelForm]:
+    ) -> type[forms.ModelForm[ReferralLink]]:
         """Tell the form which site it is on."""
-        site = {"host": request.get_host(), "secure": request.is_secure()}
-        return type(LinkForm.__name__, (super().get_form(request, obj, change=change, **kwargs),), site)
+        return super().get_form(request, obj, change=change, form=on_site(LinkForm, request), **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ReferralLink | None = None) -> list[str]:
-        """Keep the owner, and the name of a home link, as they are once the link exists: hits refer to them."""
+        """Keep the owner as it is once the link exists: hits refer to it."""
         fixed = list(self.readonly_fields)
         if obj is not None:
             fixed += ["partner", "user"]
-        if obj is not None and obj.home:
-            fixed.append("identifier")
         return fixed
 
     @admin.display(description=_("owner"), ordering="owner")

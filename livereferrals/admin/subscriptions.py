@@ -47,7 +47,7 @@ class SubscriptionForm(forms.ModelForm):
 
     no_placeholder = forms.BooleanField(
         required=False,
-        label=_("This address needs no placeholder"),
+        label=_("No placeholder needed"),
         help_text=_(
             "Only for GET: tick it if the partner really wants the same address called each time, "
             "although it cannot tell one confirmation from another."
@@ -72,16 +72,16 @@ class SubscriptionForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "trigger" in self.fields:
             self.fields["trigger"] = forms.ChoiceField(
-                label=_("trigger"), choices=trigger_choices(self.instance.trigger), help_text=trigger_help()
+                label=_("Trigger"), choices=trigger_choices(self.instance.trigger), help_text=trigger_help()
             )
-        if "callback_url" in self.fields:
-            self.fields["callback_url"].widget = forms.TextInput(attrs={"class": "vLargeTextField", "maxlength": 2000})
+        for name in {"callback_url", "reversal_url"} & self.fields.keys():
+            self.fields[name].widget = forms.TextInput(attrs={"class": "vLargeTextField", "maxlength": 2000})
         self.fields["no_placeholder"].initial = self._is_accepted()
 
     def _is_accepted(self) -> bool:
         """Whether a saved row already calls an address without a telling placeholder."""
         saved = self.instance
-        return bool(saved.pk and saved.callback_url) and is_untold(saved.callback_url)
+        return saved.pk is not None and saved.method == Method.GET and is_untold(saved.callback_url)
 
     def clean(self) -> dict[str, Any]:
         """Ask for the tick where a GET could not be told from the one before."""
