@@ -24,7 +24,8 @@ def main(port: str) -> None:
     """Serve until SIGTERM. Ctrl-C reaches the whole terminal; the demo hears it and stops this process in its turn."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-    CommandLineInterface().run(["--bind", "127.0.0.1", "--port", port, "project.asgi:application"])
+    # Verbosity 0: problems are logged, not each request.
+    CommandLineInterface().run(["--verbosity", "0", "--bind", "127.0.0.1", "--port", port, "project.asgi:application"])
 
 
 if __name__ == "__main__":

@@ -89,6 +89,15 @@ if redis_url := os.environ.get("REDIS_URL"):
         "CONFIG": {"hosts": [redis_url]},
     }
 
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"livereferrals": {"level": "INFO"}},
+}
+
 LIVEREFERRALS = {
     "TRIGGERS": [
         Trigger(
