@@ -140,19 +140,22 @@ def _hello(admission: Admission) -> str:
 
 
 async def _converse(watcher: Watcher, writer: asyncio.Task[None], receive: Receive, socket: Socket) -> None:
-    """Listen until the connection is over."""
+    """Listen until the connection is over; some seconds longer than the writer, if the server does not report that."""
     loop = asyncio.get_running_loop()
+    listening = True
     try:
         async with asyncio.timeout(None) as bound:
 
             def writer_ended(_task: asyncio.Task[None]) -> None:
-                bound.reschedule(loop.time() + CLOSING_S)
+                if listening:
+                    bound.reschedule(loop.time() + CLOSING_S)
 
             writer.add_done_callback(writer_ended)
             try:
                 await _listen(watcher, receive, socket)
             finally:
-                writer.remove_done_callback(writer_ended)
+                # A callback that is already on its way cannot be removed, and must not touch a bound that is over.
+                listening = False
     except TimeoutError:
         logger.debug("The server did not report the end of a closed connection.")
 

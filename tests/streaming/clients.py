@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PATH = "/referrals/feed/v1/ws"
 PROTOCOL = "livereferrals.v1"
 ANSWER_WITHIN_S = 10.0
+OUR_CODE = "livereferrals/"
+"""In a server's output: a traceback went through our code. (uvicorn prints one of its own for bad UTF-8.)"""
 
 
 def seq(cursor: str) -> int:
