@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.http import HttpRequest
 
-    from livereferrals.tracking.models import ReferralLink
+    from livereferrals.tracking.models import Partner, ReferralLink
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +70,9 @@ def _claim_carried(request: HttpRequest | None, *, user: AbstractBaseUser | None
     transaction.on_commit(referral.renew, using=router.db_for_write(Visitor))
 
 
-def owners(link: ReferralLink) -> tuple[object | None, ...]:
+def owners(link: ReferralLink, partner: Partner | None) -> tuple[object | None, ...]:
     """Return the primary keys of the users whose link it is: its own, and its partner's login (L-37, L-38)."""
-    return (link.user_id, link.partner.user_id if link.partner is not None else None)
+    return (link.user_id, partner.user_id if partner is not None else None)
 
 
 def _claim_hits(visitor: Visitor, *, user: Any) -> list[ReferralHit]:
@@ -83,7 +83,7 @@ def _claim_hits(visitor: Visitor, *, user: Any) -> list[ReferralHit]:
     for hit in hits:
         hit.user = user
         hit.visitor = visitor
-        hit.self_referral |= screening.is_self_referral(user.pk, owners=owners(hit.link))
+        hit.self_referral |= screening.is_self_referral(user.pk, owners=owners(hit.link, hit.partner))
     own = [hit.pk for hit in hits if hit.self_referral]
     if own:
         ReferralHit.objects.filter(pk__in=own).update(self_referral=True)
@@ -97,7 +97,8 @@ def _claim_confirmations(visitor: Visitor, *, user: Any) -> None:
     both happened, and the constraint allows one marked row for a user.
     """
     mine = Confirmation.objects.filter(visitor=visitor, user__isnull=True)
-    twice = _standing_once(mine) & _standing_once(Confirmation.objects.filter(user=user))
+    once = _standing_once(mine)
+    twice = once and once & _standing_once(Confirmation.objects.filter(user=user, trigger__in=once))
     if twice:
         mine.filter(once=True, trigger__in=twice).update(once=False)
     mine.update(user=user)

@@ -82,7 +82,8 @@ def record_hit(
             ip=privacy.kept_address(ip, mode=conf.settings.IP),
             device=screening.device(user_agent),
             repeat=who is known and screening.is_repeat(last_follow, now=now, window=conf.settings.REPEAT_WINDOW),
-            self_referral=user is not None and screening.is_self_referral(user.pk, owners=claiming.owners(link)),
+            self_referral=user is not None
+            and screening.is_self_referral(user.pk, owners=claiming.owners(link, link.partner)),
             origin=origin,
             **texts,
         )

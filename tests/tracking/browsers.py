@@ -31,7 +31,7 @@ class AsgiClient(AsyncClient):
         return unquote(parsed.path)
 
     def _base_scope(self, **request: Any) -> dict[str, Any]:
-        scope: dict[str, Any] = super()._base_scope(**request)
+        scope: dict[str, Any] = super()._base_scope(**request)  # type: ignore[misc] # not in the stubs
         hosts = [header for header in scope["headers"] if header[0] == b"host"]
         scope["headers"] = [hosts[-1], *(header for header in scope["headers"] if header[0] != b"host")]
         return scope | {"client": self.peer, "raw_path": self._raw_path, "query_string": scope["query_string"].encode()}
