@@ -9,9 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals import conf
 from livereferrals.admin.copying import CopyMedia, copy_button, link_path
-from livereferrals.tracking import targets
 from livereferrals.tracking.models import ReferralLink
 
 if TYPE_CHECKING:
@@ -20,37 +18,17 @@ if TYPE_CHECKING:
 
 
 class LinkForm(forms.ModelForm):
-    """A link as staff edit it; a target is refused where a visitor's `next` would be (L-04, D-05)."""
+    """A link as staff edit it (D-05)."""
 
     class Meta:
         model = ReferralLink
         fields = ["name", "identifier", "target", "disabled", "drop_pending", "starts_at", "expires_at", "notes"]
-
-    host = ""
-    """Host of the request, for targets that name this site in full."""
-    secure = False
-    """Whether the request came over https."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.home and "identifier" in self.fields:
             # A partner's uid always leads somewhere (L-08).
             self.fields["identifier"].disabled = True
-
-    def clean_target(self) -> str:
-        """Refuse a target that a visitor could not name either."""
-        target: str = self.cleaned_data["target"]
-        site = targets.Site(
-            host=self.host,
-            secure=self.secure,
-            allowed_hosts=conf.settings.ALLOWED_REDIRECT_HOSTS,
-            max_length=conf.settings.MAX_NEXT_LENGTH,
-        )
-        if target and not targets.may_redirect_to(target, site=site):
-            raise ValidationError(
-                _("Use a path on this site, such as /spring-sale/, or an address on a host that the settings allow.")
-            )
-        return target
 
     def clean(self) -> dict[str, Any]:
         """Refuse an end that lies before the start."""
@@ -72,11 +50,6 @@ class NarrowLinkForm(LinkForm):
         }
 
 
-def on_site(form: type[LinkForm], request: HttpRequest) -> type[LinkForm]:
-    """Return the form for the site that the request came to."""
-    return type(form.__name__, (form,), {"host": request.get_host(), "secure": request.is_secure()})
-
-
 class LinkInline(admin.TabularInline):
     """A partner's links on the partner's page."""
 
@@ -87,10 +60,6 @@ class LinkInline(admin.TabularInline):
     extra = 0
     show_change_link = True
     can_delete = False
-
-    def get_formset(self, request: HttpRequest, obj: Partner | None = None, **kwargs: Any) -> Any:
-        """Tell the forms which site they are on."""
-        return super().get_formset(request, obj, form=on_site(NarrowLinkForm, request), **kwargs)
 
     @admin.display(description=_("address"))
     def address(self, link: ReferralLink) -> SafeString | str:
@@ -124,16 +93,6 @@ class LinkAdmin(CopyMedia, admin.ModelAdmin):
         (_("When it counts"), {"fields": ["disabled", "drop_pending", "starts_at", "expires_at"]}),
         (_("Notes"), {"fields": ["notes", "created_at", "updated_at"]}),
     ]
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: ReferralLink | None = None,
-        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
-        **kwargs: Any,
-    ) -> type[forms.ModelForm[ReferralLink]]:
-        """Tell the form which site it is on."""
-        return super().get_form(request, obj, change=change, form=on_site(LinkForm, request), **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ReferralLink | None = None) -> list[str]:
         """Keep the owner as it is once the link exists: hits refer to it."""
