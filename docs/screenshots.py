@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 SIZE = {"width": 1100, "height": 680}
-PACE = 25.0
-"""Visitors come this many times faster than people would, so that the picture is full after a minute."""
+PACE = 6.0
+"""Visitors come this many times faster than people would, so that the picture is full within a minute."""
 CONFIRMATIONS = 12
 """How many conversions must have happened before the picture is taken."""
 PATIENCE_S = 240

@@ -20,7 +20,7 @@ THINKING_S = (0.8, 4.0)
 """How long a person looks at a page."""
 AT_ONCE = 20
 """Visitors at the same time at most."""
-SIGN_UP, BUY, BUY_AGAIN, COME_BACK = 0.4, 0.6, 0.15, 0.2
+SIGN_UP, BUY, BUY_AGAIN, COME_BACK = 0.3, 0.6, 0.15, 0.2
 """How likely a visitor is to go one step further."""
 
 AGENTS = (

@@ -47,7 +47,9 @@ class Command(BaseCommand):
             other = _partner(FEED_PARTNER, home="Gift list", campaign="teatime")
             _subscribe(other, "Order paid", "")
             ann, _ = User.objects.get_or_create(username=SHARING_USER)
-            user_link, _ = ReferralLink.objects.get_or_create(user=ann, defaults={"name": "Ann's own link"})
+            user_link, _ = ReferralLink.objects.get_or_create(
+                user=ann, defaults={"identifier": SHARING_USER, "name": "Ann's own link"}
+            )
             password = _staff()
         made = {
             "staff": {"username": STAFF, "password": password},
