@@ -1,0 +1,275 @@
+"""System checks: each mistake has its id and the text to paste."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.db import connections
+
+from livereferrals import checks
+from livereferrals.checks import host, values
+from livereferrals.triggers import Trigger
+
+if TYPE_CHECKING:
+    from django.core.checks import CheckMessage
+    from pytest_django.fixtures import SettingsWrapper
+
+POST_SAVE = "django.db.models.signals.post_save"
+CREATED = "livereferrals.triggers.object_created"
+SAVED = "livereferrals.triggers.object_saved"
+GOOD: dict[str, Any] = {"signal": POST_SAVE, "receiver": CREATED, "sender": "auth.User"}
+
+
+def found() -> list[CheckMessage]:
+    """What the checks of this package say."""
+    return [message for message in run_checks(tags=["livereferrals"]) if str(message.id).startswith("livereferrals.")]
+
+
+def ids() -> list[str]:
+    return [str(message.id).removeprefix("livereferrals.") for message in found()]
+
+
+def put(settings: SettingsWrapper, **keys: Any) -> None:
+    settings.LIVEREFERRALS = {**django_settings.LIVEREFERRALS, **keys}
+
+
+def test_a_good_project_is_told_nothing(settings: SettingsWrapper) -> None:
+    """O-08: no message without a mistake; no database and no network is asked (O-09: this test may use neither)."""
+    put(settings, TRIGGERS=[Trigger("User registered", **GOOD)])
+    assert found() == []
+
+
+def test_the_command_says_what_to_paste(settings: SettingsWrapper, capsys: pytest.CaptureFixture[str]) -> None:
+    """O-08, O-09: `manage.py check` itself."""
+    put(settings, REPEAT_WINDO=1)
+    call_command("check")
+    printed = capsys.readouterr().err
+    assert "livereferrals.W001" in printed
+    assert "REPEAT_WINDOW" in printed
+
+
+def test_checks_are_registered_once() -> None:
+    """S-09: `ready()` may run again."""
+    from django.core.checks.registry import registry
+
+    before = len(registry.get_checks())
+    checks.register_all()
+    assert len(registry.get_checks()) == before
+
+
+@pytest.mark.parametrize(
+    ("keys", "number", "hint"),
+    [
+        ({"COOKIE_NAME": 7}, "E001", "livereferrals_visitor"),
+        ({"TRIGGER_ERRORS": "loud"}, "E001", "'log'"),
+        ({"PARAMETERS": "ref"}, "E001", "'ref': 'link'"),
+        ({"CALLBACKS": {"CONCURRENCY": 0}}, "E001", "'CONCURRENCY': 200"),
+        ({"COOKIE_NME": "x"}, "W001", "COOKIE_NAME"),
+        ({"CALLBACKS": {"WORKR": "off"}}, "W001", "WORKER"),
+        ({"ZZZZ": 1}, "W001", 'Remove "ZZZZ"'),
+        ({"TRIGGERS": "User registered"}, "E002", "Trigger("),
+        ({"TRIGGERS": ["User registered"]}, "E002", "Trigger("),
+        ({"TRIGGERS": [("", POST_SAVE, CREATED, None)]}, "E002", "Trigger("),
+        ({"TRIGGERS": [("x" * 101, POST_SAVE, CREATED, None)]}, "E002", "Trigger("),
+        ({"TRIGGERS": [("T", "a.b", CREATED, None)]}, "E003", POST_SAVE),
+        ({"TRIGGERS": [("T", "django.db.models.Model", CREATED, None)]}, "E003", POST_SAVE),
+        ({"TRIGGERS": [("T", POST_SAVE, f"{CREATED}x", None)]}, "E004", CREATED),
+        ({"TRIGGERS": [("T", POST_SAVE, None, None)]}, "E004", CREATED),
+        ({"TRIGGERS": [("T", POST_SAVE, CREATED, "auth.Usr")]}, "E005", "auth.User"),
+        ({"TRIGGERS": [("T", POST_SAVE, CREATED, "User")]}, "E005", "auth.User"),
+        ({"TRIGGERS": [("T", POST_SAVE, CREATED, None)] * 2}, "E006", "name of its own"),
+        ({"PARAMETERS": {"next": "link"}}, "E008", "PARAMETERS"),
+        ({"PARAMETERS": {"a b": "link"}}, "E008", "PARAMETERS"),
+        ({"PARAMETERS": {"a=b&c": "link"}}, "E008", "PARAMETERS"),
+        ({"ALLOWED_REDIRECT_HOSTS": ["*"]}, "E009", "www.example.org"),
+        ({"ALLOWED_REDIRECT_HOSTS": ["https://www.example.org"]}, "E009", "www.example.org"),
+        ({"ALLOWED_REDIRECT_HOSTS": ["www.example.org/x"]}, "E009", "www.example.org"),
+        ({"DEFAULT_REDIRECT": "https://evil.example/"}, "E009", '"DEFAULT_REDIRECT": "/"'),
+        ({"DEFAULT_REDIRECT": "//evil.example"}, "E009", '"DEFAULT_REDIRECT": "/"'),
+        ({"DEFAULT_REDIRECT": "start"}, "E009", '"DEFAULT_REDIRECT": "/"'),
+        ({"COOKIE_SAMESITE": "None"}, "E010", '"COOKIE_SECURE": True'),
+        ({"COOKIE_NAME": "a b"}, "E010", "COOKIE_NAME"),
+        ({"COOKIE_NAME": "a;b"}, "E010", "COOKIE_NAME"),
+        ({"COOKIE_NAME": "__Secure-a"}, "E010", '"COOKIE_SECURE": True'),
+        ({"COOKIE_NAME": "__Host-a", "COOKIE_SECURE": True, "COOKIE_PATH": "/x"}, "E010", '"COOKIE_PATH": "/"'),
+        ({"REPEAT_WINDOW": -1}, "E011", "REPEAT_WINDOW"),
+        ({"ATTRIBUTION_WINDOW": "90 days"}, "E011", "ATTRIBUTION_WINDOW"),
+        ({"FEED_RETENTION": timedelta(0)}, "E011", "FEED_RETENTION"),
+        ({"TRIGGERS": [Trigger("T", window=timedelta(0), **GOOD)]}, "E011", "timedelta(days=30)"),
+        ({"ATTRIBUTION": "best"}, "E012", "last_click"),
+        ({"TRIGGERS": [Trigger("T", attribution="best", **GOOD)]}, "E012", "last_click"),
+        ({"COOKIE_MAX_AGE": 3600}, "W007", str(90 * 86_400)),
+        ({"COOKIE_MAX_AGE": 500 * 86_400}, "W007", str(400 * 86_400)),
+        ({"TRIGGERS": [Trigger("T", window=timedelta(days=399), **GOOD)]}, "W007", str(399 * 86_400)),
+        ({"TRIGGERS": [Trigger("T", once=False, **GOOD | {"receiver": SAVED})]}, "W005", 'reference="pk"'),
+    ],
+    ids=str,
+)
+def test_a_mistake_has_its_id_and_its_cure(
+    settings: SettingsWrapper, keys: dict[str, Any], number: str, hint: str
+) -> None:
+    """O-08: one message for one mistake, with the text to paste."""
+    put(settings, **keys)
+    (message,) = found()
+    assert (message.id, hint in str(message.hint)) == (f"livereferrals.{number}", True), message
+
+
+@pytest.mark.parametrize("value", ["TRIGGERS", [], None], ids=repr)
+def test_settings_that_are_no_dict_are_told_without_a_traceback(settings: SettingsWrapper, value: object) -> None:
+    """O-08 E001: everything else is judged by the defaults."""
+    settings.LIVEREFERRALS = value
+    assert set(ids()) == {"E001", "E002"}
+
+
+def test_several_mistakes_are_told_together(settings: SettingsWrapper) -> None:
+    """O-08: every part of every trigger."""
+    put(settings, TRIGGERS=[("T", "a.b", "c.d", "e.f"), "nothing"], COOKIE_NAME=7)
+    assert sorted(ids()) == ["E001", "E002", "E003", "E004", "E005"]
+
+
+def test_one_name_twice_shows_both_places(settings: SettingsWrapper) -> None:
+    """S-02, E006: of the new setting and of the old."""
+    put(settings, TRIGGERS=[("T", POST_SAVE, CREATED, None)])
+    settings.AFFILIATE_TRIGGERS = [("T", POST_SAVE, CREATED, None)]
+    (message,) = found()
+    assert message.id == "livereferrals.E006"
+    assert "LIVEREFERRALS['TRIGGERS'][0]" in message.msg
+    assert "AFFILIATE_TRIGGERS[0]" in message.msg
+
+
+def test_a_secure_cross_site_cookie_is_fine(settings: SettingsWrapper) -> None:
+    """E010: as browsers take it."""
+    put(settings, COOKIE_SAMESITE="None", COOKIE_SECURE=True, COOKIE_NAME="__Host-ref")
+    assert found() == []
+
+
+def test_a_default_on_an_allowed_host_is_fine(settings: SettingsWrapper) -> None:
+    """E009: the shop's start page may be elsewhere."""
+    put(settings, DEFAULT_REDIRECT="https://www.example.org/x", ALLOWED_REDIRECT_HOSTS=[".example.org"])
+    assert found() == []
+
+
+@pytest.mark.parametrize("base_url", ["https://shop.example", "https://["], ids=["good", "broken"])
+def test_a_default_on_the_own_host_is_fine(settings: SettingsWrapper, base_url: str) -> None:
+    """E009: as `BASE_URL` names it; a broken one allows nothing."""
+    put(settings, DEFAULT_REDIRECT="https://shop.example/x", BASE_URL=base_url)
+    assert ids() == ([] if base_url == "https://shop.example" else ["E009"])
+
+
+def test_an_endless_window_asks_nothing_of_the_cookie(settings: SettingsWrapper) -> None:
+    """W007: no cookie lives for ever."""
+    put(settings, ATTRIBUTION_WINDOW=None, COOKIE_MAX_AGE=3600)
+    assert values.longest_window() is None
+    assert found() == []
+
+
+class OwnMiddleware:
+    """Stands for somebody else's."""
+
+
+def middleware(*parts: str) -> list[str]:
+    known = {"session": host.SESSIONS, "auth": host.AUTHENTICATION, "ours": host.OURS, "derived": f"{__name__}.Derived"}
+    return [known.get(part, part) for part in parts]
+
+
+def __getattr__(name: str) -> Any:
+    """Derive a middleware of the host's from ours, once Django is set up."""
+    if name != "Derived":
+        raise AttributeError(name)
+    from livereferrals.middleware import ReferralMiddleware
+
+    return type("Derived", (ReferralMiddleware,), {})
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (("session", "auth", "ours"), []),
+        (("session", "auth", "derived"), []),
+        (("session", "auth", "nowhere.Middleware", f"{__name__}.OwnMiddleware", f"{__name__}.middleware", "ours"), []),
+        (("session", "auth"), ["E007"]),
+        (("session", "auth", "ours", "ours"), ["E007"]),
+        (("session", "ours", "auth"), ["E007"]),
+        (("ours", "session", "auth"), ["E007"]),
+        (("session", "ours"), ["W009"]),
+    ],
+    ids=str,
+)
+def test_the_middleware_is_there_once_after_authentication(
+    settings: SettingsWrapper, parts: tuple[str, ...], expected: list[str]
+) -> None:
+    """E007, W009: missing, twice, too early; a class derived from ours counts as ours."""
+    settings.MIDDLEWARE = middleware(*parts)
+    assert ids() == expected
+    assert all(host.OURS in str(message.hint) for message in found())
+
+
+def test_daphne_without_an_application_is_told(settings: SettingsWrapper) -> None:
+    """E013: with the name to paste."""
+    settings.ASGI_APPLICATION = None
+    (message,) = found()
+    assert message.id == "livereferrals.E013"
+    assert message.hint == 'ASGI_APPLICATION = "tests.asgi.application"'
+    settings.INSTALLED_APPS = [app for app in django_settings.INSTALLED_APPS if app != "daphne"]
+    assert found() == []
+
+
+def test_links_without_url_are_told(settings: SettingsWrapper) -> None:
+    """W003: `livereferrals.urls` is not included; without any URLs there is nothing to say."""
+    settings.ROOT_URLCONF = __name__
+    (message,) = found()
+    assert message.id == "livereferrals.W003"
+    assert 'include("livereferrals.urls")' in str(message.hint)
+    settings.ROOT_URLCONF = None
+    assert found() == []
+
+
+urlpatterns: list[Any] = []
+
+
+def test_a_replaced_user_model_is_told(settings: SettingsWrapper) -> None:
+    """W004, S-05: the right one is named."""
+    put(settings, TRIGGERS=[Trigger("User registered", **GOOD)])
+    settings.AUTH_USER_MODEL = "shop.Order"
+    (message,) = found()
+    assert message.id == "livereferrals.W004"
+    assert message.hint == 'Write sender="shop.Order"'
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "expected"),
+    [
+        ({"transaction_mode": "immediate", "timeout": 5, "init_command": "PRAGMA journal_mode=wal"}, "db", []),
+        ({}, "db", ["W011"]),
+        ({}, ":memory:", []),
+        ({}, "file:x?mode=memory&cache=shared", []),
+        ({"transaction_mode": "IMMEDIATE", "timeout": 5}, "db", ["W011"]),
+        ({"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}, "db", ["W011"]),
+        ({"timeout": 5, "init_command": "PRAGMA journal_mode=WAL"}, "db", ["W011"]),
+    ],
+)
+def test_sqlite_that_locks_is_told(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], name: str, expected: list[str]
+) -> None:
+    """W011: each missing option, with all of them to paste; a database in memory has no use for them."""
+    database = {
+        **connections.settings["default"],
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": name,
+        "OPTIONS": options,
+    }
+    monkeypatch.setitem(connections.settings, "default", database)
+    assert ids() == expected
+    assert all("IMMEDIATE" in str(message.hint) and "WAL" in str(message.hint) for message in found())
+
+
+def test_another_database_is_not_asked_for_sqlites_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W011: SQLite alone."""
+    database = {**connections.settings["default"], "ENGINE": "django.db.backends.postgresql", "OPTIONS": {}}
+    monkeypatch.setitem(connections.settings, "default", database)
+    assert found() == []
