@@ -37,6 +37,9 @@ class Job:
     token: uuid.UUID
     """The lease under which it was started."""
     number: int
+    """Of this attempt."""
+    lost: int
+    """How often a worker has died in an attempt at it."""
     payload: dict[str, Any] | None
     """The event object; `None` after an erasure."""
     facts: Facts

@@ -33,11 +33,6 @@ class Health:
         """Whether nothing is sent just now."""
         return self.gate_until is not None and self.gate_until > now
 
-    @property
-    def is_probing(self) -> bool:
-        """Whether one request at a time goes out, until one succeeds."""
-        return self.consecutive_failures >= schedule.BREAKER_AFTER
-
 
 def after(health: Health, outcome: Outcome, *, pause: timedelta | None, now: datetime) -> Health:
     """Return the health after one result; `pause` is what a `Retry-After` asked for."""

@@ -16,6 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from livereferrals.callbacks import clock, losses, processes
 from livereferrals.callbacks.models import ENDED, Delivery, DeliveryState, Endpoint, EndpointState
+from livereferrals.callbacks.schedule import BREAKER_AFTER
 from livereferrals.callbacks.transactions import short_transaction
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from livereferrals.callbacks.models import Subscription
     from livereferrals.callbacks.notices import Notice
 
 LEASE: Final = timedelta(seconds=60)
@@ -43,6 +45,10 @@ class Lease:
     """Monotonic time at which it is over, counted from before the statement that set it."""
     is_open: bool
     """False: it was taken only to take back what a dead worker left."""
+    origin: str
+    """What `PER_ORIGIN` counts."""
+    room: int
+    """Requests at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,7 @@ def lease(*, worker: str, limit: int) -> Leased:
         begun = time.monotonic()
         rows = list(
             _wanting(now, gone=gone)
+            .select_related("subscription")
             .annotate(is_open=Q(may_be_served(now)))
             .order_by("last_leased_at")
             .select_for_update(skip_locked=True, of=("self",))[:limit]
@@ -122,10 +129,28 @@ def lease(*, worker: str, limit: int) -> Leased:
         )
         notices = losses.take_back(alias(), endpoints=keys, now=now)
     until = begun + LEASE.total_seconds()
-    return Leased(
-        leases=[Lease(endpoint=row.pk, token=token, until=until, is_open=row.is_open) for row in rows],
-        notices=notices,
-    )
+    leases = [
+        Lease(
+            endpoint=row.pk,
+            token=token,
+            until=until,
+            is_open=row.is_open,
+            origin=origin_of(row.subscription),
+            room=room_of(row),
+        )
+        for row in rows
+    ]
+    return Leased(leases=leases, notices=notices)
+
+
+def origin_of(subscription: Subscription) -> str:
+    """Return scheme, host and port of the callback URL, as typed: what `PER_ORIGIN` counts."""
+    return "/".join(subscription.callback_url.split("/")[:3])
+
+
+def room_of(endpoint: Endpoint) -> int:
+    """Return how many requests may be under way: one probe while the server fails, else the subscription's number."""
+    return 1 if endpoint.consecutive_failures >= BREAKER_AFTER else endpoint.subscription.max_in_flight
 
 
 def _wanting(now: datetime, *, gone: Sequence[str]) -> QuerySet[Endpoint]:

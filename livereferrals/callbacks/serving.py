@@ -10,13 +10,11 @@ from livereferrals.callbacks.leasing import READ_AHEAD
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Sequence
 
     from livereferrals.callbacks.leasing import Lease, Ready
-    from livereferrals.callbacks.turns import Stand, Turn
+    from livereferrals.callbacks.turns import Turn
 
-HIGHEST_IN_FLIGHT: Final = 32
-"""Wished for an endpoint whose own limit is not known yet; the turn cuts it."""
 LONGEST_SERVICE_S: Final = 30.0
 """After this an endpoint is given back, if others wait for their turn."""
 
@@ -32,7 +30,11 @@ class Served:
     """Monotonic time at which the lease is over, renewals included."""
     ready: deque[Ready] = field(default_factory=deque)
     in_flight: set[uuid.UUID] = field(default_factory=set)
-    stand: Stand | None = None
+    room: int
+    """Requests at the same time."""
+    origin: str
+    has_more: bool = False
+    """The last reading was full: there is more where it came from."""
     is_leaving: bool = False
     """Nothing more is started; it is released once nothing is in flight."""
     is_alone: bool = False
@@ -43,8 +45,14 @@ class Served:
         """Whether there is nothing to do here."""
         return not self.in_flight and (self.is_leaving or not self.ready)
 
-    def add(self, found: Iterable[Ready]) -> None:
+    @property
+    def is_hungry(self) -> bool:
+        """Whether less than half of the read-ahead is left."""
+        return not self.is_leaving and len(self.ready) < READ_AHEAD // 2
+
+    def add(self, found: Sequence[Ready]) -> None:
         """Take in what was read; what is known already is not taken twice."""
+        self.has_more = len(found) >= READ_AHEAD
         known = {ready.id for ready in self.ready} | self.in_flight
         self.ready.extend(ready for ready in found if ready.id not in known)
 
@@ -54,12 +62,9 @@ class Served:
             return []
         if self.ready[0].lost:
             return [] if self.in_flight else [self.ready[0].id]
-        limit = HIGHEST_IN_FLIGHT
-        if self.stand is not None:
-            limit = 1 if self.stand.is_probing else self.stand.max_in_flight
         wished: list[uuid.UUID] = []
         for ready in self.ready:
-            if ready.lost or len(wished) + len(self.in_flight) >= limit:
+            if ready.lost or len(wished) + len(self.in_flight) >= self.room:
                 break
             wished.append(ready.id)
         return wished
@@ -94,24 +99,37 @@ class Board:
         """Take in new leases; what was taken only to clean up is released in the same round."""
         for lease in leases:
             self.served[lease.endpoint] = Served(
-                lease=lease, since=now, until=lease.until, is_leaving=not lease.is_open
+                lease=lease,
+                since=now,
+                until=lease.until,
+                room=lease.room,
+                origin=lease.origin,
+                is_leaving=not lease.is_open,
             )
 
-    def hungry(self) -> list[int]:
-        """Return the endpoints of which less than half of the read-ahead is left."""
-        return [
-            key for key, served in self.served.items() if not served.is_leaving and len(served.ready) < READ_AHEAD // 2
-        ]
+    def hungry(self, *, only_more: bool = False) -> list[int]:
+        """Return the endpoints to read; `only_more`: those that are known to have more."""
+        return [key for key, served in self.served.items() if served.is_hungry and (served.has_more or not only_more)]
+
+    def due_for_renewal(self, *, now: float, below_s: float) -> list[int]:
+        """Return the endpoints whose lease is over in less than this."""
+        return [key for key, served in self.served.items() if served.until - now < below_s]
 
     def wishes(self) -> dict[int, list[uuid.UUID]]:
         """Return what to start: one of each endpoint in turn, until the slots are used up."""
-        queues = {key: deque(self._within_origin(served)) for key, served in self._in_turn()}
+        queues = {key: deque(served.wishes()) for key, served in self._in_turn()}
         wished: dict[int, list[uuid.UUID]] = {}
+        origins = self._origins.copy()
         left = self.free_slots
         while left > 0 and (filled := [key for key, queue in queues.items() if queue]):
             for key in filled[:left]:
+                origin = self.served[key].origin
+                if origins[origin] >= self.per_origin:
+                    queues[key].clear()
+                    continue
+                origins[origin] += 1
+                left -= 1
                 wished.setdefault(key, []).append(queues[key].popleft())
-            left -= len(filled[:left])
         return wished
 
     def _in_turn(self) -> list[tuple[int, Served]]:
@@ -120,12 +138,6 @@ class Board:
         self._first = (self._first + 1) % max(1, len(every))
         return every[self._first :] + every[: self._first]
 
-    def _within_origin(self, served: Served) -> list[uuid.UUID]:
-        wished = served.wishes()
-        if served.stand is None:
-            return wished
-        return wished[: max(0, self.per_origin - self._origins[served.stand.origin])]
-
     def learn(self, done: Turn) -> None:
         """Take in what a turn found and started."""
         for key in done.gone:
@@ -133,8 +145,7 @@ class Board:
         for key, stand in done.stands.items():
             if (served := self.served.get(key)) is None:
                 continue
-            served.stand = stand
-            served.until = stand.until
+            served.until, served.room, served.origin = stand.until, stand.room, stand.origin
             served.ready = deque(ready for ready in served.ready if ready.id not in done.considered)
             if not stand.may_send:
                 served.is_leaving = True
@@ -145,9 +156,8 @@ class Board:
         served.in_flight.add(delivery)
         served.is_alone = served.is_alone or is_alone
         self.in_flight += 1
-        origin = served.stand.origin if served.stand is not None else ""
-        self._origins[origin] += 1
-        return origin
+        self._origins[served.origin] += 1
+        return served.origin
 
     def end(self, key: int, delivery: uuid.UUID, *, origin: str) -> None:
         """Count a request as over."""
@@ -171,7 +181,7 @@ class Board:
         for served in self.served.values():
             served.is_leaving = True
 
-    def pop_idle(self, *, unsettled: Mapping[int, object]) -> dict[int, uuid.UUID]:
+    def pop_idle(self, *, unsettled: Collection[int]) -> dict[int, uuid.UUID]:
         """Take out the endpoints with nothing to do and no result to be written; return them with their lease."""
         idle = [key for key, served in self.served.items() if served.is_idle and key not in unsettled]
         return {key: self.served.pop(key).lease.token for key in idle}

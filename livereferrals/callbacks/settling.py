@@ -164,6 +164,8 @@ def _keep_late(delivery: Delivery, result: Result, settled: Settled, *, now: dat
     """Fill in the `lost` row of that attempt; a late success spares the partner the repeat."""
     attempt = attempt_of(result, late=True)
     kept = DeliveryAttempt.objects.using(alias()).filter(delivery=delivery, number=attempt.number)
+    if kept.exclude(outcome=Outcome.LOST).exists():
+        return  # it was written: the answer to that commit never reached us
     known = {item.name for item in DeliveryAttempt._meta.concrete_fields} - {"id"}
     if not kept.update(**{name: getattr(attempt, name) for name in known}):
         settled.attempts.append(attempt)

@@ -33,7 +33,7 @@ def choose(wish: Wish, *, stands: Mapping[int, Stand]) -> list[uuid.UUID]:
         delivery
         for key, deliveries in wish.starts.items()
         if key in stands and stands[key].may_send
-        for delivery in deliveries[: _room(stands[key], in_flight=wish.in_flight.get(key, 0))]
+        for delivery in deliveries[: max(0, stands[key].room - wish.in_flight.get(key, 0))]
     ]
 
 
@@ -56,11 +56,6 @@ def start(chosen: list[uuid.UUID], *, owned: Mapping[int, Endpoint], now: dateti
     places = {delivery: place for place, delivery in enumerate(chosen)}
     rows.sort(key=lambda row: places[row.pk])
     return [_job(row, owned[row.subscription_id], secrets.get(row.subscription_id, ())) for row in rows]
-
-
-def _room(stand: Stand, *, in_flight: int) -> int:
-    """Return how many may start: one probe while the server fails, else up to the subscription's own limit."""
-    return max(0, (1 if stand.is_probing else stand.max_in_flight) - in_flight)
 
 
 def _with_cursor(rows: list[Delivery]) -> list[Delivery]:
@@ -125,6 +120,7 @@ def _job(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...]) -> Job:
         endpoint=endpoint.pk,
         token=token,
         number=row.attempts,
+        lost=row.lost,
         payload=payload,
         facts=Facts(
             delivery=row.pk,

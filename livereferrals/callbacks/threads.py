@@ -23,6 +23,11 @@ class WorkThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def backlog(self) -> int:
+        """How much waits to be done."""
+        return self._work.qsize()
+
     def submit(self, work: Work) -> None:
         """Do this after what is queued; it must not raise."""
         self._work.put(work)
@@ -54,10 +59,6 @@ class WorkThread:
     def close(self) -> None:
         """End the thread after what is queued; does not wait."""
         self._work.put(None)
-
-    def join(self, timeout_s: float) -> None:
-        """Wait for the thread's end."""
-        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:

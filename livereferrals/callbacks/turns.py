@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from livereferrals.callbacks import clock, settling, starting
-from livereferrals.callbacks.leasing import LEASE, alias
+from livereferrals.callbacks.leasing import LEASE, alias, origin_of, room_of
 from livereferrals.callbacks.models import Endpoint
 from livereferrals.callbacks.transactions import short_transaction
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from livereferrals.callbacks.calls import Job
@@ -31,11 +31,11 @@ class Stand:
 
     may_send: bool
     """Active, not gated, not archived, its partner active."""
-    is_probing: bool
-    max_in_flight: int
-    gate_until: datetime | None
+    room: int
+    """Requests at the same time."""
     origin: str
-    """What `PER_ORIGIN` counts: the authority of the callback URL."""
+    """What `PER_ORIGIN` counts."""
+    gate_until: datetime | None
     until: float
     """Monotonic time at which the lease is over."""
 
@@ -72,6 +72,8 @@ class Wish:
     starts: Mapping[int, list[uuid.UUID]] = field(default_factory=dict)
     in_flight: Mapping[int, int] = field(default_factory=dict)
     """Requests of each endpoint that go on."""
+    keeps: Collection[int] = ()
+    """Endpoints whose lease is renewed when less than 40 s of it are left."""
 
 
 def turn(wish: Wish) -> Turn:
@@ -83,12 +85,7 @@ def turn(wish: Wish) -> Turn:
         owned = _lock(wish.tokens, done)
         results = [result for result in wish.results if result.job.endpoint not in done.busy]
         _settle(results, owned, done, now=now)
-        for key, endpoint in owned.items():
-            if endpoint.lease_until is not None and endpoint.lease_until < now + RENEW_BELOW:
-                endpoint.lease_until = now + LEASE
-                Endpoint.objects.using(alias()).filter(pk=key, lease_token=endpoint.lease_token).update(
-                    lease_until=endpoint.lease_until
-                )
+        _renew({key: endpoint for key, endpoint in owned.items() if key in wish.keeps}, now=now)
         done.stands = {key: _stand(endpoint, begun=begun, now=now) for key, endpoint in owned.items()}
         chosen = starting.choose(wish, stands=done.stands)
         done.considered = set(chosen)
@@ -116,6 +113,15 @@ def _lock(tokens: Mapping[int, uuid.UUID], done: Turn) -> dict[int, Endpoint]:
     return owned
 
 
+def _renew(endpoints: Mapping[int, Endpoint], *, now: datetime) -> None:
+    for key, endpoint in endpoints.items():
+        if endpoint.lease_until is not None and endpoint.lease_until < now + RENEW_BELOW:
+            endpoint.lease_until = now + LEASE
+            Endpoint.objects.using(alias()).filter(pk=key, lease_token=endpoint.lease_token).update(
+                lease_until=endpoint.lease_until
+            )
+
+
 def _settle(results: list[Result], owned: dict[int, Endpoint], done: Turn, *, now: datetime) -> None:
     if not results:
         return
@@ -136,9 +142,8 @@ def _stand(endpoint: Endpoint, *, begun: float, now: datetime) -> Stand:
             and subscription.partner.active
             and bool(subscription.callback_url)
         ),
-        is_probing=health.is_probing,
-        max_in_flight=subscription.max_in_flight,
+        room=room_of(endpoint),
+        origin=origin_of(subscription),
         gate_until=endpoint.gate_until,
-        origin="/".join(subscription.callback_url.split("/")[:3]),
         until=begun + left.total_seconds(),
     )

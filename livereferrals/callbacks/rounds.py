@@ -1,0 +1,234 @@
+"""The rounds of a worker: look, read, turn, release, and the attempts that run meanwhile (callbacks, section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from typing import TYPE_CHECKING, Final
+
+from livereferrals import conf
+from livereferrals.callbacks import housekeeping, leasing, turns
+from livereferrals.callbacks.attempting import Attempt
+from livereferrals.callbacks.serving import Board
+from livereferrals.callbacks.setting_aside import is_about_data, settle_one_by_one
+from livereferrals.events import publisher
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable
+
+    from livereferrals.callbacks.calls import Job
+    from livereferrals.callbacks.leasing import Leased
+    from livereferrals.callbacks.notices import Notice
+    from livereferrals.callbacks.sender import Sender
+    from livereferrals.callbacks.settling import Result
+    from livereferrals.callbacks.threads import WorkThread
+    from livereferrals.callbacks.turns import Turn
+
+POLL_S: Final = 1.0
+"""How often a worker looks by itself when no hint comes."""
+SHORTEST_POLL_S: Final = 0.02
+"""Hints come for every event of the log; one look serves all of this time."""
+HOUSEKEEPING_S: Final = 10.0
+BATCH: Final = 100
+"""Results in one turn at most."""
+BUSY_S: Final = 0.2
+"""Pause before a row that somebody else has locked is tried again."""
+MOST_DUES: Final = 1000
+
+
+class Rounds:
+    """What a worker does again and again, and what it remembers from one round to the next."""
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        database: WorkThread,
+        sender: Sender,
+        tell: Callable[[list[Notice]], None],
+        rouse: Callable[[], None],
+        checkpoint: Callable[[str], None],
+    ) -> None:
+        self._worker = worker
+        self._database = database
+        self._sender = sender
+        self._tell = tell
+        self._rouse = rouse
+        self._checkpoint = checkpoint
+        self._board = Board(slots=conf.callbacks.CONCURRENCY, per_origin=conf.callbacks.PER_ORIGIN)
+        self._attempts: dict[asyncio.Task[None], Attempt] = {}
+        self._results: list[Result] = []
+        self._unsent: dict[uuid.UUID, tuple[int, uuid.UUID]] = {}
+        """Started and not sent: the endpoint and its lease, by delivery."""
+        self._dues: list[float] = []
+        self._look_at = 0.0
+        self._looked_at = 0.0
+        self._cleaned_at = float("-inf")
+        self._was_full = False
+        self._is_busy = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is under way, nothing is to be written and nothing is held."""
+        return not (self._attempts or self._results or self._unsent or self._board.served)
+
+    def pause(self) -> float:
+        """Return how long there is nothing to do, unless something comes."""
+        if self._is_busy:
+            return BUSY_S
+        if self._results or (self._board.wishes() and self._board.free_slots):
+            return 0.0
+        next_due = self._dues[0] if self._dues else float("inf")
+        return max(0.0, min(self._look_at, next_due) - time.monotonic())
+
+    async def round(self, *, is_hinted: bool) -> None:
+        """Look for work if it is time, write and start what there is, give back what is done."""
+        now = time.monotonic()
+        if is_hinted:
+            self._look_at = min(self._look_at, self._looked_at + SHORTEST_POLL_S)
+        if now >= self._look_at or (self._dues and now >= self._dues[0]) or (self._was_full and self._board.room > 0):
+            await self._look(now)
+        elif more := self._board.hungry(only_more=True):
+            await self._read(more)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Write what ended, start what may start, and give back what is done."""
+        await self._put_back()
+        await self._turn()
+        await self._release()
+
+    def leave_all(self) -> None:
+        """Start nothing more."""
+        self._board.leave_all()
+
+    async def cancel_attempts(self) -> None:
+        """End what is under way: what has left us counts as tried, anything else goes back."""
+        for task in self._attempts:
+            task.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+
+    # --- finding --------------------------------------------------------------------------------------------------------
+
+    async def _look(self, now: float) -> None:
+        self._looked_at, self._look_at = now, now + POLL_S
+        while self._dues and self._dues[0] <= now:
+            heapq.heappop(self._dues)
+        self._checkpoint("looking")
+        await self._database.call(publisher.publish_now)
+        room = self._board.room
+        leased: Leased = await self._database.call(lambda: leasing.lease(worker=self._worker, limit=room))
+        self._checkpoint("leased")
+        self._board.add(leased.leases, now=time.monotonic())
+        self._tell(leased.notices)
+        self._was_full = room <= len(leased.leases) or len(leased.leases) >= leasing.AT_ONCE
+        await self._read(self._board.hungry())
+        if self._board.room <= 0:
+            others_wait = await self._database.call(leasing.is_anything_waiting)
+            self._board.let_go(now=time.monotonic(), others_wait=others_wait)
+        if now - self._cleaned_at >= HOUSEKEEPING_S:
+            self._cleaned_at = now
+            await self._database.call(housekeeping.end_unsendable)
+
+    async def _read(self, endpoints: list[int]) -> None:
+        found = await self._database.call(lambda: leasing.read(endpoints))
+        for key, ready in found.items():
+            self._board.served[key].add(ready)
+
+    # --- writing --------------------------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        results, self._results = self._results[:BATCH], self._results[BATCH:]
+        self._is_busy = False
+        wish = self._wish(results)
+        if not wish.tokens:
+            return
+        try:
+            done = await self._database.call(lambda: turns.turn(wish))
+        except Exception as error:
+            # Whether the starts were committed is not known; that nothing of them was sent, is.
+            for key, deliveries in wish.starts.items():
+                self._unsent |= dict.fromkeys(deliveries, (key, wish.tokens[key]))
+            if not is_about_data(error):
+                self._results = results + self._results
+                raise
+            await self._settle_singly(results)
+            return
+        self._take_in(done, results)
+
+    def _wish(self, results: list[Result]) -> turns.Wish:
+        wishes = self._board.wishes()
+        below = turns.RENEW_BELOW.total_seconds()
+        tokens = {result.job.endpoint: result.job.token for result in results}
+        held = self._board.tokens()
+        for key in (*tokens, *wishes, *self._board.due_for_renewal(now=time.monotonic(), below_s=below)):
+            if key in held:
+                tokens[key] = held[key]
+        in_flight = {key: len(served.in_flight) for key, served in self._board.served.items()}
+        return turns.Wish(tokens=tokens, results=results, starts=wishes, in_flight=in_flight, keeps=held.keys())
+
+    async def _settle_singly(self, results: list[Result]) -> None:
+        in_flight = {key: len(served.in_flight) for key, served in self._board.served.items()}
+        try:
+            every = await self._database.call(lambda: settle_one_by_one(results, in_flight=in_flight))
+        except Exception:
+            self._results = results + self._results
+            raise
+        for done in every:
+            self._take_in(done, results)
+
+    def _take_in(self, done: Turn, results: list[Result]) -> None:
+        self._checkpoint("turned")
+        self._is_busy = bool(done.busy)
+        self._results = [result for result in results if result.job.endpoint in done.busy] + self._results
+        self._board.learn(done)
+        self._remember_dues(done)
+        self._tell(done.notices)
+        for job in done.jobs:
+            self._launch(job)
+
+    def _remember_dues(self, done: Turn) -> None:
+        if done.now is None:
+            return
+        now = time.monotonic()
+        gates = (stand.gate_until for stand in done.stands.values() if stand.gate_until is not None)
+        for moment in (*done.next_due, *gates):
+            if moment > done.now and len(self._dues) < MOST_DUES:
+                heapq.heappush(self._dues, now + (moment - done.now).total_seconds())
+
+    async def _put_back(self) -> None:
+        if not self._unsent:
+            return
+        tokens = {delivery: token for delivery, (_, token) in self._unsent.items()}
+        await self._database.call(lambda: leasing.release_unsent(tokens))
+        for delivery in tokens:
+            del self._unsent[delivery]
+
+    async def _release(self) -> None:
+        unsettled = {result.job.endpoint for result in self._results}
+        unsettled |= {endpoint for endpoint, _ in self._unsent.values()}
+        idle = self._board.pop_idle(unsettled=unsettled)
+        if idle:
+            await self._database.call(lambda: leasing.release(idle))
+
+    # --- attempts -------------------------------------------------------------------------------------------------------
+
+    def _launch(self, job: Job) -> None:
+        served = self._board.served[job.endpoint]
+        origin = self._board.start(job.endpoint, job.delivery, is_alone=job.lost > 0)
+        attempt = Attempt(job, worker=self._worker, lease_until=served.until, origin=origin)
+        task = asyncio.create_task(attempt.run(self._sender, checkpoint=self._checkpoint))
+        self._attempts[task] = attempt
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        attempt = self._attempts.pop(task)
+        job = attempt.job
+        self._board.end(job.endpoint, job.delivery, origin=attempt.origin)
+        if attempt.result is not None:
+            self._results.append(attempt.result)
+        else:
+            self._unsent[job.delivery] = (job.endpoint, job.token)
+        self._rouse()

@@ -1,0 +1,150 @@
+"""The worker: leases endpoints, makes their deliveries, writes what came of them, and ends without losing any.
+
+    worker = Worker()
+    await worker.run()      # until worker.stop(), from any thread
+
+All database work is done by one thread of the worker's own, one short transaction after the other; no transaction is
+open during a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from django.db import connections
+
+from livereferrals import conf
+from livereferrals.callbacks import processes
+from livereferrals.callbacks.rounds import Rounds
+from livereferrals.callbacks.sender import Sender
+from livereferrals.callbacks.telling import Teller
+from livereferrals.callbacks.threads import WorkThread
+from livereferrals.events import hints
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp.abc import AbstractResolver
+
+logger = logging.getLogger(__name__)
+
+BACK_OFF_S: Final = (0.25, 10.0)
+"""Pause after the first failed round, and the longest."""
+LAST_WRITES_S: Final = 2.0
+"""How long a stopping worker goes on after its grace, to write what it has."""
+
+
+class Worker:
+    """One worker. `checkpoint` is called with the name of each stage, for tests that end the process there."""
+
+    def __init__(self, *, resolver: AbstractResolver | None = None) -> None:
+        self.name = processes.this_process()
+        self.checkpoint: Callable[[str], None] = lambda _stage: None
+        self._resolver = resolver
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._awake = asyncio.Event()
+        self._is_hinted = True
+        self._is_stopping = False
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Look for work now; from any thread."""
+        self._is_hinted = True
+        self._rouse()
+
+    def stop(self) -> None:
+        """Lease and start nothing more, wait for what is under way, and end; from any thread."""
+        self._is_stopping = True
+        self._rouse()
+
+    def _rouse(self) -> None:
+        if self._loop is not None:
+            # The loop may have been closed since.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._awake.set)
+
+    async def run(self) -> None:
+        """Work until `stop()`."""
+        self._loop = asyncio.get_running_loop()
+        database, teller = WorkThread("livereferrals-callbacks-database"), Teller()
+        hints.add_listener(self.wake)
+        receiving = asyncio.create_task(hints.receive_forever())
+        logger.info("Callback worker %s started.", self.name, extra={"action": "worker.started"})
+        try:
+            async with Sender(ca_bundle=conf.callbacks.CA_BUNDLE, resolver=self._resolver) as sender:
+                rounds = Rounds(
+                    worker=self.name,
+                    database=database,
+                    sender=sender,
+                    tell=teller.tell,
+                    rouse=self._awake.set,
+                    checkpoint=self._pass,
+                )
+                await self._work(rounds)
+        finally:
+            hints.remove_listener(self.wake)
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+            await teller.aclose()
+            await database.call(connections.close_all)
+            database.close()
+            logger.info("Callback worker %s ended.", self.name, extra={"action": "worker.ended"})
+
+    def _pass(self, stage: str) -> None:
+        self.checkpoint(stage)
+
+    async def _work(self, rounds: Rounds) -> None:
+        try:
+            while not self._is_stopping:
+                self._awake.clear()
+                is_hinted, self._is_hinted = self._is_hinted, False
+                if not await self._guarded(partial(rounds.round, is_hinted=is_hinted)):
+                    continue
+                await self._sleep(rounds.pause())
+            await self._wind_up(rounds)
+        finally:
+            await rounds.cancel_attempts()
+
+    async def _guarded(self, act: Callable[[], Awaitable[None]]) -> bool:
+        """Run one round; whatever goes wrong is logged and tried again after a pause. Returns whether it went well."""
+        try:
+            await act()
+        except Exception:
+            # The database is away, or something nobody thought of: the worker must outlive both.
+            if not self._failures:
+                logger.exception("A callback worker's round failed; it goes on.", extra={"action": "worker.failed"})
+            first, longest = BACK_OFF_S
+            pause = min(first * 2 ** min(self._failures, 10), longest)
+            self._failures += 1
+            await self._sleep(pause, unless_stopping=True)
+            return False
+        if self._failures:
+            logger.info("The callback worker works again.", extra={"action": "worker.recovered"})
+        self._failures = 0
+        return True
+
+    async def _sleep(self, pause_s: float, *, unless_stopping: bool = False) -> None:
+        """Wait for something to do; `unless_stopping`: for the stop only."""
+        deadline = time.monotonic() + pause_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._awake.wait()
+        while unless_stopping and not self._is_stopping and (left := deadline - time.monotonic()) > 0:
+            self._awake.clear()
+            await self._sleep(left)
+
+    async def _wind_up(self, rounds: Rounds) -> None:
+        """Wait for what is under way, at most for the grace; write every result and give everything back."""
+        grace_ends = time.monotonic() + conf.callbacks.SHUTDOWN_GRACE.total_seconds()
+        rounds.leave_all()
+        while not rounds.is_over and time.monotonic() < grace_ends + LAST_WRITES_S:
+            self._awake.clear()
+            if time.monotonic() >= grace_ends:
+                await rounds.cancel_attempts()
+            if await self._guarded(rounds.settle) and not rounds.is_over:
+                await self._sleep(min(0.5, max(0.0, grace_ends - time.monotonic())))

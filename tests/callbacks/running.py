@@ -1,0 +1,109 @@
+"""Running workers in tests: in a thread of this process, with real rows and real requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from livereferrals.callbacks import outbox
+from livereferrals.callbacks.models import Delivery, DeliveryState, Subscription
+from livereferrals.callbacks.worker import Worker
+from livereferrals.events import log
+from livereferrals.events.models import Event, EventType
+from livereferrals.tracking.models import Confirmation
+from tests.factories import make_confirmation, make_hit, make_link, make_subscription
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from aiohttp.abc import AbstractResolver
+
+LOOPBACK = ["127.0.0.0/8"]
+
+
+@contextlib.contextmanager
+def running_worker(
+    *, resolver: AbstractResolver | None = None, checkpoint: Callable[[str], None] | None = None
+) -> Iterator[Worker]:
+    """Run a worker in a thread; it ends gracefully."""
+    with contextlib.ExitStack() as stack:
+        worker = Worker(resolver=resolver)
+        if checkpoint is not None:
+            worker.checkpoint = checkpoint
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                asyncio.run(worker.run())
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=run, name="test-worker")
+        thread.start()
+        stack.callback(thread.join, 30)
+        stack.callback(worker.stop)
+        yield worker
+    assert not failures, failures
+
+
+def subscribe(url: str, **overrides: Any) -> Subscription:
+    """Make a subscription that calls a plain HTTP server on loopback."""
+    return make_subscription(**{"callback_url": url, "allow_plain_http": True} | overrides)
+
+
+def make_owed_confirmation(subscription: Subscription, **overrides: Any) -> tuple[Confirmation, Event]:
+    """Write a confirmation and its event for the subscription, as `confirm` does, without what is owed for it."""
+    hit = make_hit(link=make_link(partner=subscription.partner))
+    confirmation = make_confirmation(hit=hit, trigger=subscription.trigger, **overrides)
+    data = {
+        "confirmation": str(confirmation.pk),
+        "trigger": confirmation.trigger,
+        "hit": str(hit.pk),
+        "visitor": str(hit.visitor_id),
+        "user": None,
+        "click_id": hit.click_id,
+        "subs": hit.subs,
+        "reference": confirmation.reference,
+        "amount": None,
+        "currency": None,
+    }
+    event = log.append(
+        log.Entry(
+            type=EventType.CONFIRMATION,
+            occurred_at=timezone.now(),
+            data=data,
+            partner=subscription.partner.uid,
+            link=hit.link_id,
+            link_identifier=hit.link.identifier,
+            visitor=hit.visitor_id,
+        )
+    )
+    return confirmation, event
+
+
+def owe(subscription: Subscription, **overrides: Any) -> Delivery:
+    """Owe one delivery to the subscription, in one transaction."""
+    with transaction.atomic():
+        confirmation, event = make_owed_confirmation(subscription, **overrides)
+        return outbox.owe(confirmation, event)[0]
+
+
+def reload(delivery: Delivery) -> Delivery:
+    """Return the row as it is now."""
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+def wait_for_state(delivery: Delivery, state: DeliveryState, *, timeout_s: float = 10.0) -> Delivery:
+    """Return the row once it is in this state."""
+
+    def is_there() -> Delivery | None:
+        row = reload(delivery)
+        return row if row.state == state else None
+
+    return wait_until(is_there, timeout_s=timeout_s, what=f"{state} of {delivery.pk}")  # type: ignore[return-value] # true
