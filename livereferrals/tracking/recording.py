@@ -96,7 +96,9 @@ def record_hit(
 def _lock(visitor: Visitor | uuid.UUID | None, *, link: ReferralLink) -> Any:
     """Return the visitor's row with the time of its last follow of this link, locked against a claim. One query.
 
-    Without the lock a login at the same time could claim the visitor and miss this hit.
+    Without the lock a login at the same time could claim the visitor and miss this hit. Two follows in the very same
+    instant may both be no repeats on PostgreSQL, where the wait for the lock does not renew what the statement sees:
+    knowing better would cost each hit a query more.
     """
     if visitor is None:
         return None
