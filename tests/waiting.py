@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,12 +30,20 @@ def wait_until(condition: Callable[[], T], *, timeout_s: float = DEADLINE_S, wha
     return found
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, timeout_s: float = DEADLINE_S, what: str = "") -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], *, timeout_s: float = ..., what: str = ...) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], *, timeout_s: float = ..., what: str = ...) -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], *, timeout_s: float = DEADLINE_S, what: str = "") -> Any:
     """Async form of `wait_until`; `condition` may be a plain function or give an awaitable."""
     deadline = time.monotonic() + timeout_s
     while True:
         answer = condition()
-        found: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+        found = await answer if inspect.isawaitable(answer) else answer
         if found:
             return found
         if time.monotonic() > deadline:

@@ -57,6 +57,7 @@ def test_the_time_of_numbering_is_now_and_is_remembered() -> None:
     """feed-37 Each event keeps when it was numbered, and the log the newest of these times."""
     before = timezone.now() - timedelta(seconds=5)
     event = make_event(occurred_at=before - timedelta(days=30))
+    assert event.numbered_at is not None
     assert before < event.numbered_at < timezone.now() + timedelta(seconds=5)
     assert EventLog.objects.get().last_numbered_at == event.numbered_at
 
