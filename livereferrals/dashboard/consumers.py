@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from urllib.parse import parse_qsl
 
 import django.db
-from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -77,8 +77,9 @@ class LiveSocket:
         self._session = scope["session"]
         self._receive = receive
         self._send_message = send
-        self._query = QueryDict(scope.get("query_string", b""))
-        self._filters = Filters.parse(scope.get("query_string", b"").decode("latin-1"))[0]
+        query = scope.get("query_string", b"").decode("latin-1")
+        self._query = dict(parse_qsl(query))
+        self._filters = Filters.parse(query)[0]
         self._frames = live.get_frames()
         self._wanted = asyncio.Event()
         self._shown: Cursor | None = None

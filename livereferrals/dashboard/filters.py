@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
-
-from django.http import QueryDict
+from urllib.parse import parse_qs, urlencode
 
 from livereferrals.dashboard.ranges import Range
 from livereferrals.events.models import EventType
@@ -29,11 +27,11 @@ class Filters:
     @classmethod
     def parse(cls, query: str) -> tuple[Self, tuple[str, ...]]:
         """Return the filters of a query string, and the values in it that mean nothing."""
-        given = QueryDict(query[:MAX_QUERY_LENGTH])
-        types = given.getlist("type")
+        given = parse_qs(query[:MAX_QUERY_LENGTH], keep_blank_values=True)
+        types = given.get("type", [])
         known = tuple(kind for kind in EventType if kind in types)
         unknown = [value for value in types if value not in EventType.values]
-        chosen = given.get("range", Range.TODAY)
+        chosen = given.get("range", [Range.TODAY])[-1]
         if chosen not in list(Range):
             unknown.append(chosen)
             chosen = Range.TODAY

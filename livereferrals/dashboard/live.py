@@ -148,7 +148,9 @@ class SharedFrames:
             logger.error("A frame could not be rendered.", exc_info=error, extra={"action": "frame.failed"})
 
     def _moved(self, bounds: Bounds) -> None:
-        self.heard_of(bounds.newest_cursor)
+        # Outright, not the later of two: a restored database may stand before what was heard of, and waiting for a head
+        # that is gone would render for ever.
+        self.head = bounds.newest_cursor
         for shelf in self._shelves.values():
             for wake in shelf.watchers:
                 wake()

@@ -2,7 +2,8 @@
 
 The templates lie in `livereferrals/dashboard/`:
 
-- `_counter.html` gets `counter` (a `Counter`), `_event_row.html` gets `row` (an `EventRow`), each included with `only`;
+- `_counter.html` gets `counter` (a `Counter`), `_event_row.html` gets `row` (an `EventRow`), each included with `only`
+  by its region;
 - `_counters.html`, `_events.html`, `_cursor.html` are the regions that frames replace. They get `page` (an
   `OverviewState`, all that a frame may know: no user, no request) and `oob`: where it is true the region's root element
   has `hx-swap-oob="morph"`. The root's id is `counters`, `events`, `cursor`;
@@ -144,16 +145,6 @@ class OverviewPage(OverviewState):
     """What the viewer should know, such as a filter value that was not understood."""
 
 
-def render_counter(counter: Counter) -> SafeString:
-    """Return the markup of one number."""
-    return render_to_string(f"{FOLDER}/_counter.html", {"counter": counter})
-
-
-def render_event_row(row: EventRow) -> SafeString:
-    """Return the markup of one row of the live list."""
-    return render_to_string(f"{FOLDER}/_event_row.html", {"row": row})
-
-
 def render_region(name: str, page: OverviewState, *, oob: bool) -> SafeString:
-    """Return the markup of one region; `oob` marks it as replacing the one on the page."""
+    """Return the markup of one region, the same for page and frame; `oob` marks it as replacing the one on the page."""
     return render_to_string(f"{FOLDER}/_{name}.html", {"page": page, "oob": oob})

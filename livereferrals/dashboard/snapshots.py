@@ -26,15 +26,12 @@ def one_moment() -> Iterator[None]:
     connection = connections[router.db_for_read(Event)]
     if connection.in_atomic_block:
         yield
-    elif connection.vendor == "postgresql":
-        with transaction.atomic(using=connection.alias, durable=True):
-            _execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield
     elif connection.vendor == "sqlite":
         with _deferred(connection):
             yield
     else:
         with transaction.atomic(using=connection.alias, durable=True):
+            _execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield
 
 

@@ -73,7 +73,8 @@ class Browser:
 
     async def text(self) -> str:
         """Return the next message."""
-        found: str = await self.end.receive_from(timeout=WAIT_S)
+        found = await self.end.receive_from(timeout=WAIT_S)
+        assert isinstance(found, str)
         if found.startswith("{"):
             self.controls.append(json.loads(found))
         return found

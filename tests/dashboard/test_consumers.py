@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 
+from livereferrals.dashboard import live
+from livereferrals.dashboard.consumers import LiveApplication
 from livereferrals.dashboard.pacing import Timing
 from livereferrals.events import log
-from livereferrals.events.models import Event
 from tests.dashboard import makers
 from tests.dashboard.sockets import Browser, open_page, sign_in
 from tests.factories import make_entry, make_link, make_staff, make_user
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -349,30 +357,93 @@ async def test_rolled_back_event_never_shows(staff, link):
         assert await browser.is_quiet()
 
 
-async def test_late_frame_is_said_to_be_late(staff, link):
-    """dashboard.md 4, `lag`"""
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has no lock that readers wait for")
-    await in_db(makers.hit)(link)
-    locked, release = threading.Event(), threading.Event()
-
-    def hold_table() -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {Event._meta.db_table} IN ACCESS EXCLUSIVE MODE")
-            locked.set()
-            release.wait(20)
-        connection.close()
-
-    holder = threading.Thread(target=hold_table)
-    holder.start()
+@contextlib.asynccontextmanager
+async def busy_threads() -> AsyncIterator[None]:
+    """Keep the dashboard's threads busy, so that nothing can be rendered."""
+    release = threading.Event()
+    blockers = [asyncio.create_task(live.in_pool(release.wait, 20)) for _ in range(live.THREADS)]
+    await asyncio.sleep(0)
     try:
-        locked.wait(20)
-        async with Browser(await sign_in(staff), timing=Timing(lag_s=0.1)) as browser:
-            assert (await browser.control("lag"))["seconds"] > 0
-            release.set()
-            while (await browser.control("lag"))["seconds"] > 0:
-                pass
-            assert makers.metrics(await browser.frame())["hits"] == "1"
+        yield
     finally:
         release.set()
-        holder.join()
+        await asyncio.gather(*blockers)
+
+
+async def test_late_frame_is_said_to_be_late(staff, link):
+    """dashboard.md 4, `lag`"""
+    async with Browser(await sign_in(staff), timing=Timing(lag_s=0.1)) as browser:
+        await browser.frame()
+        async with busy_threads():
+            await in_db(makers.hit)(link)
+            while (await browser.control("lag"))["seconds"] < 0.2:
+                pass
+        while (await browser.control("lag"))["seconds"] > 0:
+            pass
+        assert makers.metrics(await browser.frame())["hits"] == "1"
+
+
+async def test_pause_holds_a_frame_back_that_is_being_rendered(staff, link):
+    """dashboard-19"""
+    async with Browser(await sign_in(staff), timing=Timing(lag_s=0.1)) as browser:
+        await browser.frame()
+        async with busy_threads():
+            await in_db(makers.hit)(link)
+            await browser.control("lag")
+            await browser.say("pause")
+            await browser.say("ping")
+            await browser.control("heartbeat")
+        assert (await browser.control("waiting"))["n"] == 1
+        assert await browser.is_quiet()
+        await browser.say("resume")
+        assert makers.metrics(await browser.frame())["hits"] == "1"
+
+
+async def test_filter_drops_a_frame_that_is_being_rendered(staff, link):
+    """dashboard-22"""
+    async with Browser(await sign_in(staff), timing=Timing(lag_s=0.1)) as browser:
+        before = await browser.frame()
+        async with busy_threads():
+            await in_db(makers.hit)(link)
+            await browser.control("lag")
+            await browser.say("filters", query="range=7d")
+            await browser.say("ping")
+            await browser.control("heartbeat")
+        assert makers.filter_of(await browser.frame()) != makers.filter_of(before)
+
+
+async def test_database_that_is_away_is_a_reason_to_come_back(staff):
+    """dashboard.md 4: the feed's class rule, 4009"""
+    client = await sign_in(staff)
+    table = Session._meta.db_table
+    await in_db(rename)(table, f"{table}_away")
+    try:
+        async with Browser(client) as browser:
+            assert await browser.closed() == 4009
+    finally:
+        await in_db(rename)(f"{table}_away", table)
+    assert browser.controls[-1]["code"] == "unavailable"
+
+
+def rename(before: str, after: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {before} RENAME TO {after}")
+
+
+async def test_browser_that_cannot_be_reached_any_more_is_let_go(staff):
+    """dashboard.md 12.13: uvicorn raises where a send comes after the end"""
+    client = await sign_in(staff)
+    headers = [(b"host", b"testserver"), (b"origin", b"http://testserver")]
+    scope = {"headers": headers, "query_string": b"", "session": client.session}
+
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(0)
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, str]) -> None:
+        if message["type"] == "websocket.send":
+            raise ConnectionResetError
+
+    before = live.get_frames().watching
+    await asyncio.wait_for(LiveApplication()(scope, receive, send), 10)
+    assert live.get_frames().watching == before

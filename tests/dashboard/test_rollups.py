@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
@@ -9,10 +10,13 @@ from django.utils import timezone
 
 from livereferrals.dashboard import rollups
 from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
-from livereferrals.events import log
+from livereferrals.events import log, sequencer
 from livereferrals.events.models import EventLog
 from tests.dashboard import makers
 from tests.factories import make_entry, make_link, make_partner
+
+if TYPE_CHECKING:
+    from django.db.models import Model
 
 pytestmark = pytest.mark.django_db
 
@@ -25,9 +29,9 @@ def link():
     return make_link()
 
 
-def totals(model, *place):
+def totals(model: type[Model], *place: str) -> list[tuple[Any, ...]]:
     names = (*place, "trigger", "currency", "hits", "visitors", "claims", "confirmations", "reversals", "amount_micros")
-    return sorted(model.objects.values_list(*names), key=str)
+    return sorted(model._default_manager.values_list(*names), key=str)
 
 
 def test_events_become_totals_by_hour_partner_and_link(link):
@@ -139,8 +143,6 @@ def test_many_events_are_rolled_up_in_batches(link, django_assert_max_num_querie
         for number in range(rollups.BATCH + 200)
     ]
     log.append_all(entries)
-    from livereferrals.events import sequencer
-
     while sequencer.number_events():
         pass
     with django_assert_max_num_queries(25):

@@ -16,19 +16,22 @@ from livereferrals.dashboard.messages import SUBPROTOCOL
 from livereferrals.events import log, sequencer
 from tests.dashboard import makers
 from tests.factories import make_link, make_staff
-from tests.servers import daphne_server, uvicorn_server
+from tests.servers import HostServer, host_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 in_db = database_sync_to_async
 
 
-@pytest.fixture(params=[daphne_server, uvicorn_server], ids=["daphne", "uvicorn"])
-def server(request):
-    with request.param() as running:
+both_servers = pytest.mark.parametrize("server", ["daphne", "uvicorn"], indirect=True)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[HostServer]:
+    with host_server(getattr(request, "param", "daphne")) as running:
         yield running
 
 
@@ -60,7 +63,7 @@ class Page:
         raise AssertionError(f"closed with {self.socket.close_code}")
 
 
-async def open_pages(server, count: int = 1) -> AsyncIterator[list[Page]]:
+async def open_pages(server: HostServer, count: int = 1) -> AsyncIterator[list[Page]]:
     headers = await in_db(cookie)()
     async with aiohttp.ClientSession(headers=headers) as session:
         pages = []
@@ -79,6 +82,7 @@ async def open_pages(server, count: int = 1) -> AsyncIterator[list[Page]]:
             await page.socket.close()
 
 
+@both_servers
 async def test_hit_shows_within_a_second_of_its_commit(server):
     """dashboard-3"""
     link = await in_db(make_link)()
@@ -107,20 +111,16 @@ async def test_burst_comes_in_few_frames_with_exact_numbers(server):
         assert page.frames[-1] == other.frames[-1]
 
 
-async def test_foreign_page_gets_no_socket(server):
-    """dashboard-17"""
-    headers = await in_db(cookie)()
-    async with aiohttp.ClientSession(headers=headers) as session:
+@both_servers
+async def test_refusals_reach_the_client(server):
+    """dashboard-14, dashboard-17: a foreign page gets 403, who is not signed in hears why"""
+    url = server.ws_url("/referrals/live/ws")
+    async with aiohttp.ClientSession() as session:
         for origin in ("http://evil.example", None):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await session.ws_connect(server.ws_url("/referrals/live/ws"), origin=origin)
+                await session.ws_connect(url, origin=origin)
             assert refused.value.status == 403
-
-
-async def test_nobody_signed_in_hears_why(server):
-    """dashboard-14"""
-    async with aiohttp.ClientSession() as session:
-        socket = await session.ws_connect(server.ws_url("/referrals/live/ws"), origin=server.url(""))
+        socket = await session.ws_connect(url, origin=server.url(""))
         assert json.loads((await socket.receive(10)).data)["code"] == "unauthorized"
         assert (await socket.receive(10)).type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 4501

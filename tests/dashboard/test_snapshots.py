@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import DatabaseError, InternalError, connection, transaction
@@ -11,10 +12,13 @@ from livereferrals.events.models import Event
 from tests.dashboard import makers
 from tests.factories import make_link
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def in_thread(act) -> float:
+def in_thread(act: Callable[[], object]) -> float:
     """Do something on another connection and return how long it took."""
 
     def run() -> None:

@@ -40,12 +40,11 @@ def recount(chosen: Range, *, now: datetime) -> Numbers:
     gone = {event.data["confirmation"] for event in taken if not event.data["partial"]}
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for row in standing.values():
-        if row.currency:
+        if row.amount_micros is not None:
             sums[row.currency] += Decimal(row.amount_micros) / 1_000_000
     for event in taken:
-        row = standing.get(event.data["confirmation"])
-        if row is not None and row.currency:
-            sums[row.currency] -= Decimal(event.data["amount"])
+        if event.data["confirmation"] in standing and event.data["currency"]:
+            sums[event.data["currency"]] -= Decimal(event.data["amount"])
     for event in kinds["reversal"]:
         if event.data["currency"]:
             sums[event.data["currency"]] += 0

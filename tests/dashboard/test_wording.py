@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 from django.utils import translation
@@ -11,11 +12,14 @@ from livereferrals.dashboard.access import Rights
 from livereferrals.dashboard.statistics import Numbers
 from livereferrals.events.models import Event
 
+if TYPE_CHECKING:
+    from livereferrals.dashboard.rows import EventRow
+
 ALL = Rights(amounts=True)
 SOME = Rights(amounts=False)
 
 
-def row(kind: str, rights: Rights = ALL, **data: object):
+def row(kind: str, rights: Rights = ALL, **data: object) -> EventRow:
     moment = datetime(2026, 11, 21, tzinfo=UTC)
     event = Event(seq=7, type=kind, occurred_at=moment, partner="abcd1234", link_identifier="spring", data=data)
     return wording.event_row(event, partner_name="Acme", rights=rights)
