@@ -1,0 +1,64 @@
+"""Buckets and windows."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livereferrals.streaming.pacing import Bucket, Window
+
+
+def test_bucket_gives_its_burst_and_then_its_rate() -> None:
+    """feed-41"""
+    bucket = Bucket(rate=10, burst=40, now=0)
+    for _ in range(4):
+        assert bucket.wait(10, now=0) == 0
+        bucket.take(10, now=0)
+    assert bucket.wait(10, now=0) == 1
+    assert bucket.wait(10, now=0.5) == 0.5
+    assert bucket.wait(10, now=1) == 0
+
+
+def test_what_is_larger_than_the_burst_goes_when_the_bucket_is_full() -> None:
+    """feed-41"""
+    bucket = Bucket(rate=10, burst=40, now=0)
+    assert bucket.wait(100, now=0) == 0
+    bucket.take(100, now=0)
+    assert bucket.wait(1, now=0) == 6.1
+    assert bucket.wait(100, now=10) == 0
+
+
+def test_window_is_full_by_events_or_by_bytes() -> None:
+    """feed-39"""
+    window = Window(max_events=10, max_bytes=100)
+    assert window.fits(events=50, size=500), "an empty window takes any frame"
+    window.add(cursor=5, events=5, size=50)
+    assert window.fits(events=5, size=50)
+    assert not window.fits(events=6, size=1)
+    assert not window.fits(events=1, size=51)
+
+
+def test_acks_are_cumulative() -> None:
+    """feed-42"""
+    window = Window(max_events=10, max_bytes=100)
+    for cursor in (3, 6, 9):
+        window.add(cursor=cursor, events=3, size=30)
+    assert not window.acknowledge(2)
+    assert window.acknowledge(7)
+    assert (window.events, window.bytes) == (3, 30)
+    assert not window.acknowledge(6)
+
+
+@given(st.lists(st.integers(min_value=1, max_value=12), max_size=50), st.data())
+def test_window_never_holds_more_than_its_size(frames: list[int], data: st.DataObject) -> None:
+    """feed-39"""
+    window = Window(max_events=12, max_bytes=10**6)
+    cursor = 0
+    for count in frames:
+        while not window.fits(events=count, size=1):
+            window.acknowledge(data.draw(st.integers(min_value=0, max_value=cursor)))
+            if data.draw(st.booleans()):
+                window.acknowledge(cursor)
+        cursor += count
+        window.add(cursor=cursor, events=count, size=1)
+        assert window.events <= 12
