@@ -9,7 +9,6 @@ Values are read when used, parsed once and dropped when a test overrides them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from livereferrals.exceptions import ConfigurationError
+from livereferrals.feed_limits import FeedLimits, feed_limits
 from livereferrals.setting_types import (
     Group,
     Setting,
@@ -67,61 +67,6 @@ def _old_parameters() -> object | None:
 
 def _old_session_key() -> object | None:
     return getattr(django_settings, "AFFILIATE_SESSION_KEY", None)
-
-
-# --- the feed's numbers -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedLimits:
-    """The numbers of the feed protocol, section 10 and `hello.limits`; all may be overridden by name."""
-
-    window_events: int = 2000
-    """Events that may be unacknowledged towards one client."""
-    window_bytes: int = 1_048_576
-    """Bytes that may be unacknowledged towards one client."""
-    batch_events: int = 500
-    """Events in one batch at most."""
-    message_bytes: int = 262_144
-    """Bytes of one message to a client at most."""
-    rate_bytes_s: int = 65_536
-    """Average pace towards a client that does not acknowledge."""
-    event_bytes: int = 32_768
-    """Bytes of one event at most."""
-    frames_s: int = 20
-    """Live frames of one topic a second."""
-    connections_token: int = 5
-    """Open connections of one token."""
-    connections_partner: int = 20
-    """Open connections of one partner."""
-    connects_minute: int = 10
-    """New connections a minute for a token, after the burst."""
-    connects_burst: int = 20
-    """New connections at once for a token."""
-    failures_minute: int = 10
-    """Failed authentications a minute from one address."""
-    client_messages_s: int = 20
-    """Messages a second that a client may send."""
-    client_messages_burst: int = 40
-    """Messages at once that a client may send."""
-    client_message_bytes: int = 4096
-    """Bytes of one message from a client at most."""
-    ack_timeout_s: int = 60
-    """Seconds that a full window may go without an acknowledgement."""
-    silence_timeout_s: int = 90
-    """Seconds that an acknowledging client may be silent."""
-
-
-def feed_limits(value: object) -> FeedLimits:
-    """Parse a dict of overrides into the whole set of numbers."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected a dict, got {value!r}")  # noqa: TRY004 - as above
-    known = {field.name for field in fields(FeedLimits)}
-    for name, number in value.items():
-        if name not in known:
-            raise ValueError(f"unknown limit {name!r}; known are {', '.join(sorted(known))}")
-        whole(1, 2**40)(number)
-    return FeedLimits(**value)
 
 
 # --- the keys -------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from livereferrals import conf, setting_types
 from livereferrals.exceptions import ConfigurationError
+from livereferrals.feed_limits import FeedLimits, feed_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,7 +206,7 @@ def test_every_key_has_a_default_that_it_would_accept(settings: Settings) -> Non
     """O-08 What is documented as the default can be written down by the host."""
     for group in (conf.settings, conf.callbacks):
         for name, key in group.declared().items():
-            if isinstance(key.default, conf.FeedLimits):
+            if isinstance(key.default, FeedLimits):
                 continue
             assert key.parse(key.default) == key.default, name
 
@@ -228,7 +229,7 @@ PARSERS: dict[str, Callable[[object], object]] = {
     "spans": setting_types.spans,
     "ports": setting_types.ports,
     "words": setting_types.words(("link", "partner")),
-    "feed_limits": conf.feed_limits,
+    "feed_limits": feed_limits,
 }
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from livereferrals import __version__, conf
+from livereferrals.feed_limits import FeedLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +173,7 @@ def default(setting: Any, text: str) -> Any:
 
 def test_feed_numbers_reference_has_every_number() -> None:
     """O-08"""
-    assert {key: value(text) for key, text in table("Numbers of the feed").items()} == asdict(conf.FeedLimits())
+    assert {key: value(text) for key, text in table("Numbers of the feed").items()} == asdict(FeedLimits())
 
 
 def test_changelog_has_a_heading_for_the_version() -> None:
