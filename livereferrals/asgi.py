@@ -9,7 +9,6 @@ imported at the first use.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[Any], Awaitable[None]]
-    ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+    # Loose on purpose: Django, Channels and the servers each name the types of scope and messages in their own way.
+    ASGIApplication = Callable[..., Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class ReferralApplication:
 
     def __init__(self, django_app: ASGIApplication) -> None:
         self._django_app = django_app
-        self._sockets: URLRouter | None = None
+        self._routers: dict[str, ASGIApplication] = {}
         self._prepared = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,13 +79,10 @@ class ReferralApplication:
 
     def prepare(self) -> None:
         """Start what runs beside the requests, once in a process."""
-        from livereferrals import conf
+        from livereferrals.callbacks import embedded
 
         self._prepared = True
-        if conf.callbacks.WORKER == "embedded" and importlib.util.find_spec("livereferrals.callbacks.embedded"):
-            from livereferrals.callbacks import embedded
-
-            embedded.start()
+        embedded.start()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         prefix = _mount_point()
@@ -97,10 +94,12 @@ class ReferralApplication:
         else:
             await _refuse(scope, receive, send)
 
-    def _router(self, prefix: str) -> URLRouter:
-        if self._sockets is None:
-            self._sockets = URLRouter([path(prefix.removeprefix("/"), URLRouter(_socket_patterns()))])
-        return self._sockets
+    def _router(self, prefix: str) -> ASGIApplication:
+        if prefix not in self._routers:
+            ours: Any = URLRouter(_socket_patterns())
+            mounted: Any = path(prefix.removeprefix("/"), ours)
+            self._routers[prefix] = URLRouter([mounted])
+        return self._routers[prefix]
 
 
 # --- sockets --------------------------------------------------------------------------------------------------------------
@@ -171,16 +170,26 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _answer_health(scope: Scope, send: Send) -> None:
     """Answer `/healthz` (the process lives) and `/healthz?ready` (it can do its work)."""
+    status, word, header = await _health(scope)
+    content = json.dumps({"status": word}).encode()
+    fixed = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fixed + header})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+
+async def _health(scope: Scope) -> tuple[int, str, list[tuple[bytes, bytes]]]:
     if scope["method"] not in {"GET", "HEAD"}:
-        await _answer(send, 405, {"status": "method not allowed"}, headers=[(b"allow", b"GET, HEAD")])
-        return
+        return 405, "method not allowed", [(b"allow", b"GET, HEAD")]
     asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     if "ready" not in asked:
-        await _answer(send, 200, {"status": "ok"})
-    elif await _database_answers():
-        await _answer(send, 200, {"status": "ready"})
-    else:
-        await _answer(send, 503, {"status": "database away"}, headers=[(b"retry-after", b"5")])
+        return 200, "ok", []
+    if await _database_answers():
+        return 200, "ready", []
+    return 503, "database away", [(b"retry-after", b"5")]
 
 
 async def _database_answers() -> bool:
@@ -193,19 +202,6 @@ async def _database_answers() -> bool:
         logger.warning("Not ready: the database does not answer.", exc_info=True, extra={"action": "health.unready"})
         return False
     return True
-
-
-async def _answer(
-    send: Send, status: int, body: dict[str, str], *, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    content = json.dumps(body).encode()
-    fixed = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": fixed + (headers or [])})
-    await send({"type": "http.response.body", "body": content})
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -97,7 +97,10 @@ def _partner(uid: str) -> Partner:
 
 
 def _links(text: str, partner: Partner | None) -> list[uuid.UUID]:
-    wanted = [uuid.UUID(part.strip()) for part in text.split(",")]
+    try:
+        wanted = [uuid.UUID(part.strip()) for part in text.split(",")]
+    except ValueError as error:
+        raise CommandError(f"{text!r} is no comma list of link ids.") from error
     links = ReferralLink.objects.all() if partner is None else ReferralLink.objects.filter(partner=partner)
     known = set(links.filter(pk__in=wanted).values_list("pk", flat=True))
     if unknown := [link for link in wanted if link not in known]:

@@ -39,7 +39,8 @@ class Reader:
 def make_reader(**overrides: Any) -> Reader:
     """Make a reader; `partner` and whatever `tokens.issue` takes may be given."""
     partner = overrides.pop("partner", None) or make_partner()
-    row, token = tokens.issue(**{"name": "tests", "partner": partner} | overrides)
+    values: dict[str, Any] = {"name": "tests", "partner": partner} | overrides
+    row, token = tokens.issue(**values)
     return Reader(partner=partner, row=row, token=token)
 
 

@@ -27,7 +27,8 @@ def event(seq: int, **values: Any) -> Event:
 
 
 def select(**values: Any) -> Selection:
-    return Selection(**{"topic": Topic(partner="Ab3dE9xQ"), "types": ALL, "amounts": True} | values)
+    chosen: dict[str, Any] = {"topic": Topic(partner="Ab3dE9xQ"), "types": ALL, "amounts": True} | values
+    return Selection(**chosen)
 
 
 def payloads(events: list[Event], selection: Selection) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
@@ -197,7 +198,7 @@ async def test_cookies_are_ignored(server: HostServer, reader: Reader) -> None:
 
 async def test_plain_connection_is_refused_where_tls_is_required(reader: Reader) -> None:
     """feed-15: the header that the host trusts decides, and no other"""
-    settings = {
+    settings: dict[str, Any] = {
         "LIVEREFERRALS": {"FEED_REQUIRE_TLS": True},
         "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
     }

@@ -75,10 +75,8 @@ async def test_hub_ends_with_its_last_watcher_and_starts_again(reader: Reader) -
     own = hub.get_hub()
     for _ in range(2):
         async with all_of([watching(reader.token), watching(reader.token)]) as connections:
-            assert own.running
-            assert len(own.watchers()) == len(connections)
-        assert not own.running
-        assert not own.watchers()
+            assert (own.running, len(own.watchers())) == (True, len(connections))
+        assert (own.running, len(own.watchers())) == (False, 0)
 
 
 async def test_hub_is_one_for_each_loop() -> None:

@@ -39,7 +39,7 @@ async def test_live_event_arrives_once(server: HostServer, reader: Reader) -> No
     assert len({sent["id"] for sent in client.events}) == 2
 
 
-def in_threads(act: Callable[[int], None], *, times: int, threads: int = 8) -> None:
+def in_threads(act: Callable[[int], object], *, times: int, threads: int = 8) -> None:
     """Call `act(number)` so many times from several threads, each with its own connection."""
 
     def call(number: int) -> None:
@@ -60,7 +60,7 @@ async def test_concurrent_transactions_arrive_whole_and_in_order(
     async with feed(daphne, reader.token, ack=1) as first, feed(uvicorn, reader.token, ack=1) as second:
         await asyncio.gather(first.until("caught_up"), second.until("caught_up"))
         writing = asyncio.to_thread(
-            in_threads, lambda number: reader.append(5, data={"click_id": str(number)}) and None, times=200
+            in_threads, lambda number: reader.append(5, data={"click_id": str(number)}), times=200
         )
         _, one, two = await asyncio.gather(
             writing, first.until_events(1000, timeout_s=50), second.until_events(1000, timeout_s=50)

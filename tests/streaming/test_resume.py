@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from channels.db import database_sync_to_async
+from django.utils import timezone
 
 from livereferrals.events import log
 from livereferrals.events.models import Event, EventLog
@@ -33,14 +35,14 @@ def cursors(reader: Reader) -> list[str]:
     return [f"{epoch}.{number}" for number in range(11)]
 
 
-async def received(server: HostServer, reader: Reader, **parameters: object) -> list[int]:
+async def received(server: HostServer, reader: Reader, **parameters: Any) -> list[int]:
     """Return the numbers of the events that a connection gets before it is caught up."""
     async with feed(server, reader.token, **parameters) as client:
         await client.until("caught_up")
         return [seq(event["cursor"]) for event in client.events]
 
 
-async def refused(server: HostServer, reader: Reader, **parameters: object) -> tuple[dict[str, object], int]:
+async def refused(server: HostServer, reader: Reader, **parameters: Any) -> tuple[dict[str, object], int]:
     async with feed(server, reader.token, **parameters) as client:
         error, code = await client.ending()
         assert error is not None
@@ -222,11 +224,11 @@ async def test_since_starts_at_the_first_event_numbered_then(
     """feed-37"""
 
     def spread() -> list[str]:
-        events = list(Event.objects.order_by("seq"))
-        for event in events:
-            event.numbered_at = events[0].numbered_at + timedelta(minutes=event.seq // 2)
-            event.save(update_fields=["numbered_at"])
-        return [rfc3339(event.numbered_at) for event in events]
+        start = timezone.now()
+        moments = [start + timedelta(minutes=number // 2) for number in range(1, 11)]
+        for number, moment in enumerate(moments, start=1):
+            Event.objects.filter(seq=number).update(numbered_at=moment)
+        return [rfc3339(moment) for moment in moments]
 
     times = await database_sync_to_async(spread)()
     assert times[3] == times[4]
