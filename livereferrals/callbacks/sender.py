@@ -92,8 +92,10 @@ class Sender:
         if self._session is None:
             raise RuntimeError("A Sender is used inside `async with`.")
         async with asyncio.timeout(call.timeout_s):
+            # In lower case, because aiohttp repeats a "GET" by itself when the server hangs up, also on a connection
+            # that was never used before; on the wire it is upper case all the same.
             response = await self._session.request(
-                call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False
+                call.method.lower(), call.url, headers=call.headers, data=call.body, allow_redirects=False
             )
         try:
             return await _read(response)
@@ -161,6 +163,8 @@ def _failed(error: Exception, call: Call, flight: Flight) -> Reply:
     if flight.refused and not flight.opened:
         return Reply(outcome=Outcome.BLOCKED, error=guard.REFUSED_ADDRESS)
     outcome = _outcome_of(error)
+    if outcome is Outcome.TIMEOUT and not flight.has_left:
+        outcome = Outcome.TIMEOUT_CONNECT
     if outcome is Outcome.ERROR:
         told = masking.without(masking.url("".join(traceback.format_exception(error))), call.secrets)
         logger.error("A callback failed in an unexpected way.\n%s", told, extra={"action": "callback.error"})

@@ -15,7 +15,6 @@ from livereferrals.callbacks.models import Delivery, DeliveryState, Subscription
 from livereferrals.callbacks.worker import Worker
 from livereferrals.events import log
 from livereferrals.events.models import Event, EventType
-from livereferrals.tracking.models import Confirmation
 from tests.factories import make_confirmation, make_hit, make_link, make_subscription
 from tests.waiting import wait_until
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aiohttp.abc import AbstractResolver
+
+    from livereferrals.tracking.models import Confirmation
 
 LOOPBACK = ["127.0.0.0/8"]
 
@@ -41,7 +42,7 @@ def running_worker(
         def run() -> None:
             try:
                 asyncio.run(worker.run())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is raised in the test
                 failures.append(error)
 
         thread = threading.Thread(target=run, name="test-worker")
