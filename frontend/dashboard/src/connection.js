@@ -1,4 +1,5 @@
 import { backOff, CROWDED, isFinal } from "./closing.js";
+import { Silence } from "./silence.js";
 
 /**
  * One live connection over many sockets: at most one socket at a time, opened with the place the page shows *then*.
@@ -30,11 +31,11 @@ export class Connection {
   #atLeast = 0;
   #greeted = false;
   #seldom = false;
-  #heardAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #steady;
+  #silence = new Silence((heardAt) => this.#closed(1006, heardAt));
   #open;
   #receive;
   #report;
@@ -115,6 +116,7 @@ export class Connection {
     this.#greeted = true;
     this.#seldom = false;
     this.#atLeast = 0;
+    this.#silence.watch(SILENCE_MS);
     this.#steady = setTimeout(() => {
       this.#failures = 0;
     }, STEADY_MS);
@@ -130,11 +132,9 @@ export class Connection {
     this.#atLeast = seconds * 1000;
   }
 
-  /** After sleep timers are late and sockets dead without a word: look at the clock. */
+  /** After sleep: look at the clock, before any late timer does. */
   check() {
-    if (this.#state.stage === "live" && Date.now() - this.#heardAt > SILENCE_MS) {
-      this.#closed(1006, this.#heardAt);
-    }
+    if (this.#state.stage === "live") this.#silence.check();
   }
 
   #connect() {
@@ -145,25 +145,13 @@ export class Connection {
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
-      this.#heardAt = Date.now();
+      this.#silence.heard();
       this.#receive(data);
     };
     socket.onclose = ({ code }) => {
       if (socket === this.#socket) this.#closed(code);
     };
-    this.#watch(HELLO_MS);
-  }
-
-  /** @param {number} limit - how long the server may be silent, in milliseconds */
-  #watch(limit) {
-    this.#heardAt = Date.now();
-    const look = () => {
-      const patience = this.#greeted ? SILENCE_MS : limit;
-      const left = this.#heardAt + patience - Date.now();
-      if (left <= 0) this.#closed(1006, this.#heardAt);
-      else this.#timer = setTimeout(look, left);
-    };
-    this.#timer = setTimeout(look, limit);
+    this.#silence.watch(HELLO_MS);
   }
 
   /**
@@ -175,13 +163,10 @@ export class Connection {
     const lostAt = this.#greeted ? at : this.#state.lostAt;
     const misses = this.#greeted ? 0 : this.#state.misses + 1;
     this.#greeted = false;
-    if (isFinal(code)) {
-      this.#change({ stage: "ended", code, lostAt });
-      return;
-    }
     this.#state = { ...this.#state, misses, code, lostAt };
     this.#failures += 1;
-    this.#wait(this.#pause());
+    if (isFinal(code)) this.#change({ stage: "ended" });
+    else this.#wait(this.#pause());
   }
 
   #pause() {
@@ -200,6 +185,7 @@ export class Connection {
   #drop() {
     clearTimeout(this.#timer);
     clearTimeout(this.#steady);
+    this.#silence.stop();
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);

@@ -1,23 +1,36 @@
 import { Idiomorph } from "idiomorph/htmx";
+import { all, on } from "./bus.js";
 
 export { Idiomorph };
 
+const ROW = "tr[id]";
 const FRESH_MS = 1200;
 const MARK_MS = 6000; // without motion a mark has to stand longer to be seen
 
 /**
  * Make morphs leave alone what the person has done: typed text, the focus, an open `<details>` or dialog; and mark the
- * rows that a morph adds. The registration of the `morph` swap style with htmx comes with the import.
+ * rows that a live frame adds. The registration of the `morph` swap style with htmx comes with the import.
  *
+ * @param {HTMLElement} live
  * @returns {() => void}
  */
-export function mount() {
+export function mount(live) {
   const { defaults } = Idiomorph;
   const before = { ...defaults, callbacks: { ...defaults.callbacks } };
+  let inFrame = false;
+
   defaults.ignoreActiveValue = true;
   defaults.callbacks.beforeAttributeUpdated = mayUpdate;
-  defaults.callbacks.afterNodeAdded = markFresh;
-  return () => Object.assign(defaults, before);
+  defaults.callbacks.afterNodeAdded = (node) => {
+    if (inFrame) markFresh(node);
+  };
+  const stop = on(live, "htmx:wsBeforeMessage", () => {
+    inFrame = true;
+    queueMicrotask(() => {
+      inFrame = false;
+    });
+  });
+  return all(stop, () => Object.assign(defaults, before));
 }
 
 /**
@@ -29,10 +42,12 @@ export function mayUpdate(name) {
   return name !== "open" && name !== "data-fresh";
 }
 
-/** @param {Node} node */
+/** @param {Node} node - an event's row, or whatever holds such rows */
 function markFresh(node) {
-  if (!(node instanceof HTMLTableRowElement) || node.id === "") return;
-  node.dataset.fresh = "";
+  if (!(node instanceof HTMLElement)) return;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  setTimeout(() => delete node.dataset.fresh, still ? MARK_MS : FRESH_MS);
+  for (const row of node.matches(ROW) ? [node] : /** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll(ROW))) {
+    row.dataset.fresh = "";
+    setTimeout(() => delete row.dataset.fresh, still ? MARK_MS : FRESH_MS);
+  }
 }
