@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_django import DjangoDbBlocker
+
+
+# A busy machine makes single examples slow; how long a whole test may take is pytest's to say.
+hypothesis.settings.register_profile("livereferrals", deadline=None)
+hypothesis.settings.load_profile("livereferrals")
 
 
 def pytest_unconfigure() -> None:

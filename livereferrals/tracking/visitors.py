@@ -42,7 +42,11 @@ class Carried:
 def carried(request: HttpRequest) -> Carried | None:
     """Return the visitor that the request's cookie names; one that is broken or not ours counts as none. No query."""
     # `force_login` and API logins bring a request that has never seen a browser (C-10).
-    text = getattr(request, "COOKIES", {}).get(conf.settings.COOKIE_NAME, "")
+    return read_cookie(getattr(request, "COOKIES", {}).get(conf.settings.COOKIE_NAME, ""))
+
+
+def read_cookie(text: str) -> Carried | None:
+    """Return the visitor that a cookie's value names; what is not ours counts as none."""
     return _unsealed(text, salt=COOKIE_SALT)
 
 

@@ -85,7 +85,7 @@ class Browser:
     @property
     def carried(self) -> Carried | None:
         """What the visitor's cookie proves."""
-        return visitors._unsealed(self.cookie or "", salt=visitors.COOKIE_SALT)
+        return visitors.read_cookie(self.cookie or "")
 
 
 class Statements(CaptureQueriesContext):
@@ -97,14 +97,19 @@ class Statements(CaptureQueriesContext):
     @property
     def made(self) -> list[str]:
         """Our statements: also without those that number the log, which a server does in a thread of its own."""
-        sqls = [query["sql"].lstrip() for query in self.captured_queries]
-        own = [sql for sql in sqls if not sql.startswith(TRANSACTION)]
-        numbering = next((index for index, sql in enumerate(own) if '"seq" IS NULL' in sql), len(own))
-        return own[:numbering]
+        return [sql for sql in self._before_numbering() if not sql.startswith(TRANSACTION)]
 
     @property
     def transactions(self) -> int:
-        """How many transactions were committed before the numbering."""
+        """How many transactions were committed."""
+        return sum(sql.startswith("COMMIT") for sql in self._before_numbering())
+
+    @property
+    def savepoints(self) -> int:
+        """How many transactions were opened inside another one."""
+        return sum(sql.startswith("SAVEPOINT") for sql in self._before_numbering())
+
+    def _before_numbering(self) -> list[str]:
         sqls = [query["sql"].lstrip() for query in self.captured_queries]
         numbering = next((index for index, sql in enumerate(sqls) if '"seq" IS NULL' in sql), len(sqls))
-        return sum(sql.startswith("COMMIT") for sql in sqls[:numbering])
+        return sqls[:numbering]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +22,9 @@ from livereferrals.tracking.attribution import (
     trace,
 )
 from livereferrals.tracking.reasons import Place, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 WINDOW = timedelta(days=90)
@@ -150,7 +153,7 @@ def slow_model(candidates: list[Candidate], *, rule: str, window: timedelta | No
     left = list(candidates)
     if not left:
         return None, "no-hits"
-    keeps = [
+    keeps: list[tuple[str, Callable[[Candidate], bool]]] = [
         ("out-of-window", lambda c: window is None or max(at - c.created_at, timedelta(0)) <= window),
         ("self-referral", lambda c: not c.self_referral),
         ("bot", lambda c: not c.bot),

@@ -125,8 +125,9 @@ def test_a_long_history_without_an_eligible_hit_has_the_reason_of_all() -> None:
     assert attribution.trace(found.choice, subject={})["omitted"] == 11
 
 
+@pytest.mark.parametrize("window", [timedelta(days=90), None], ids=["window", "no window"])
 @pytest.mark.parametrize("rule", [LAST_CLICK, FIRST_CLICK])
-def test_the_database_judges_as_the_rule_does(rule: str) -> None:
+def test_the_database_judges_as_the_rule_does(rule: str, window: timedelta | None) -> None:
     """A-16: hits of every kind are judged in Python; with many more of a bot's among them, in SQL, and alike."""
     user, p, q = make_user(), make_partner(), make_partner(active=False)
     make_subscription(partner=p)
@@ -135,7 +136,7 @@ def test_the_database_judges_as_the_rule_does(rule: str) -> None:
     links = [make_link(partner=p), make_link(partner=q), unsubscribed, house, own, dropped]
     flags: list[dict[str, bool]] = [{}, {"bot": True}, {"no_consent": True}, {"self_referral": True}]
     ages = [timedelta(hours=-1), timedelta(0), timedelta(days=90), timedelta(days=91)]
-    asked = question(rule=rule, subscribed=subscribed())
+    asked = question(rule=rule, window=window, subscribed=subscribed())
     for kept in (links[:3], links[3:], links[1:3], links[4:], links[5:]):
         ReferralHit.objects.all().delete()
         for link, flag, age in itertools.product(kept, flags, ages):

@@ -256,6 +256,20 @@ async def test_two_raw_slashes_at_the_start_stay_on_this_host(transactional_db: 
         assert (await asgi_headers(scope))[b"location"] in {b"/%2Fevil.example/x", b"/%5Cevil.example/x"}
 
 
+async def test_path_that_a_middleware_has_changed_is_the_one_that_counts(transactional_db: None) -> None:
+    """P-26, X-16: a raw path that is not the request's, or that no server told, is left aside"""
+    for raw in (b"/other", b"", None):
+        scope = asgi_scope("/a?b/é", query=b"affiliate_id=unknown1") | {"raw_path": raw}
+        assert (await asgi_headers(scope))[b"location"] == b"/a%3Fb/%C3%A9"
+
+
+@pytest.mark.urls("tests.urls")
+def test_parameter_is_taken_off_where_no_view_is(world: SimpleNamespace, browser: Browser) -> None:
+    """P-10: what then answers 404 is the clean URL"""
+    locations, response = chain(browser, "/no/such/page/?affiliate_id=moox6esi")
+    assert (locations, response.status_code, hits()) == (["/no/such/page/"], 404, 1)
+
+
 def test_parameter_means_nothing_on_the_link_url(world: SimpleNamespace, browser: Browser) -> None:
     """P-27"""
     response = browser.get("/ref/abc123?ref=qqq777&next=/x")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -324,13 +325,16 @@ def test_hit_takes_one_transaction_and_at_most_five_statements(
     assert len(statements.made) == 5, statements.made
 
 
-def test_answer_waits_for_the_commit_also_with_atomic_requests() -> None:
-    """L-10"""
-    from django.db import DEFAULT_DB_ALIAS
-
-    from livereferrals.tracking import views
-
-    assert DEFAULT_DB_ALIAS in views.link._non_atomic_requests  # type: ignore[attr-defined] # Django's own mark
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/ref/abc123", "/page/?affiliate_id=moox6esi"])
+def test_answer_waits_for_the_commit_also_with_atomic_requests(
+    world: SimpleNamespace, browser: Browser, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """L-10: the hit's transaction is the outermost one, so that it is committed when the view is done"""
+    monkeypatch.setitem(connections.settings[DEFAULT_DB_ALIAS], "ATOMIC_REQUESTS", True)
+    with Statements() as statements:
+        assert browser.get(path).status_code == 302
+    assert (statements.transactions, statements.savepoints) == (1, 0)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -338,8 +342,6 @@ def test_hit_that_cannot_be_written_still_leads_on(
     world: SimpleNamespace, browser: Browser, caplog: pytest.LogCaptureFixture
 ) -> None:
     """L-26, L-27"""
-    from django.db import connection
-
     with connection.schema_editor() as editor:
         editor.alter_db_table(ReferralHit, "livereferrals_referralhit", "gone")
     try:
