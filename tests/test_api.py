@@ -27,14 +27,14 @@ from tests.shop.triggers import TRIGGERS
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 PAID = "Order paid"
 
 
 @pytest.fixture(autouse=True)
-def _shop(settings: SettingsWrapper) -> None:
+def _shop(settings: Settings) -> None:
     """The shop's triggers, and one that is off."""
     off = Trigger(
         "off", signal="tests.shop.signals.order_paid", receiver="livereferrals.triggers.signal_sent", enabled=False

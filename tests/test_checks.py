@@ -17,7 +17,7 @@ from livereferrals.triggers import Trigger
 
 if TYPE_CHECKING:
     from django.core.checks import CheckMessage
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 POST_SAVE = "django.db.models.signals.post_save"
 CREATED = "livereferrals.triggers.object_created"
@@ -34,17 +34,17 @@ def ids() -> list[str]:
     return [str(message.id).removeprefix("livereferrals.") for message in found()]
 
 
-def put(settings: SettingsWrapper, **keys: Any) -> None:
+def put(settings: Settings, **keys: Any) -> None:
     settings.LIVEREFERRALS = {**django_settings.LIVEREFERRALS, **keys}
 
 
-def test_a_good_project_is_told_nothing(settings: SettingsWrapper) -> None:
+def test_a_good_project_is_told_nothing(settings: Settings) -> None:
     """O-08: no message without a mistake; no database and no network is asked (O-09: this test may use neither)."""
     put(settings, TRIGGERS=[Trigger("User registered", **GOOD)])
     assert found() == []
 
 
-def test_the_command_says_what_to_paste(settings: SettingsWrapper, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_to_paste(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     """O-08, O-09: `manage.py check` itself."""
     put(settings, REPEAT_WINDO=1)
     call_command("check")
@@ -110,9 +110,7 @@ def test_checks_are_registered_once() -> None:
     ],
     ids=str,
 )
-def test_a_mistake_has_its_id_and_its_cure(
-    settings: SettingsWrapper, keys: dict[str, Any], number: str, hint: str
-) -> None:
+def test_a_mistake_has_its_id_and_its_cure(settings: Settings, keys: dict[str, Any], number: str, hint: str) -> None:
     """O-08: one message for one mistake, with the text to paste."""
     put(settings, **keys)
     (message,) = found()
@@ -120,19 +118,19 @@ def test_a_mistake_has_its_id_and_its_cure(
 
 
 @pytest.mark.parametrize("value", ["TRIGGERS", [], None], ids=repr)
-def test_settings_that_are_no_dict_are_told_without_a_traceback(settings: SettingsWrapper, value: object) -> None:
+def test_settings_that_are_no_dict_are_told_without_a_traceback(settings: Settings, value: object) -> None:
     """O-08 E001: everything else is judged by the defaults."""
     settings.LIVEREFERRALS = value
     assert set(ids()) == {"E001", "E002"}
 
 
-def test_several_mistakes_are_told_together(settings: SettingsWrapper) -> None:
+def test_several_mistakes_are_told_together(settings: Settings) -> None:
     """O-08: every part of every trigger."""
     put(settings, TRIGGERS=[("T", "a.b", "c.d", "e.f"), "nothing"], COOKIE_NAME=7)
     assert sorted(ids()) == ["E001", "E002", "E003", "E004", "E005"]
 
 
-def test_one_name_twice_shows_both_places(settings: SettingsWrapper) -> None:
+def test_one_name_twice_shows_both_places(settings: Settings) -> None:
     """S-02, E006: of the new setting and of the old."""
     put(settings, TRIGGERS=[("T", POST_SAVE, CREATED, None)])
     settings.AFFILIATE_TRIGGERS = [("T", POST_SAVE, CREATED, None)]
@@ -142,26 +140,26 @@ def test_one_name_twice_shows_both_places(settings: SettingsWrapper) -> None:
     assert "AFFILIATE_TRIGGERS[0]" in message.msg
 
 
-def test_a_secure_cross_site_cookie_is_fine(settings: SettingsWrapper) -> None:
+def test_a_secure_cross_site_cookie_is_fine(settings: Settings) -> None:
     """E010: as browsers take it."""
     put(settings, COOKIE_SAMESITE="None", COOKIE_SECURE=True, COOKIE_NAME="__Host-ref")
     assert found() == []
 
 
-def test_a_default_on_an_allowed_host_is_fine(settings: SettingsWrapper) -> None:
+def test_a_default_on_an_allowed_host_is_fine(settings: Settings) -> None:
     """E009: the shop's start page may be elsewhere."""
     put(settings, DEFAULT_REDIRECT="https://www.example.org/x", ALLOWED_REDIRECT_HOSTS=[".example.org"])
     assert found() == []
 
 
 @pytest.mark.parametrize("base_url", ["https://shop.example", "https://["], ids=["good", "broken"])
-def test_a_default_on_the_own_host_is_fine(settings: SettingsWrapper, base_url: str) -> None:
+def test_a_default_on_the_own_host_is_fine(settings: Settings, base_url: str) -> None:
     """E009: as `BASE_URL` names it; a broken one allows nothing."""
     put(settings, DEFAULT_REDIRECT="https://shop.example/x", BASE_URL=base_url)
     assert ids() == ([] if base_url == "https://shop.example" else ["E009"])
 
 
-def test_an_endless_window_asks_nothing_of_the_cookie(settings: SettingsWrapper) -> None:
+def test_an_endless_window_asks_nothing_of_the_cookie(settings: Settings) -> None:
     """W007: no cookie lives for ever."""
     put(settings, ATTRIBUTION_WINDOW=None, COOKIE_MAX_AGE=3600)
     assert values.longest_window() is None
@@ -201,7 +199,7 @@ def __getattr__(name: str) -> Any:
     ids=str,
 )
 def test_the_middleware_is_there_once_after_authentication(
-    settings: SettingsWrapper, parts: tuple[str, ...], expected: list[str]
+    settings: Settings, parts: tuple[str, ...], expected: list[str]
 ) -> None:
     """E007, W009: missing, twice, too early; a class derived from ours counts as ours."""
     settings.MIDDLEWARE = middleware(*parts)
@@ -209,7 +207,7 @@ def test_the_middleware_is_there_once_after_authentication(
     assert all(host.OURS in str(message.hint) for message in found())
 
 
-def test_daphne_without_an_application_is_told(settings: SettingsWrapper) -> None:
+def test_daphne_without_an_application_is_told(settings: Settings) -> None:
     """E013: with the name to paste."""
     settings.ASGI_APPLICATION = None
     (message,) = found()
@@ -219,7 +217,7 @@ def test_daphne_without_an_application_is_told(settings: SettingsWrapper) -> Non
     assert found() == []
 
 
-def test_links_without_url_are_told(settings: SettingsWrapper) -> None:
+def test_links_without_url_are_told(settings: Settings) -> None:
     """W003: `livereferrals.urls` is not included; without any URLs there is nothing to say."""
     settings.ROOT_URLCONF = __name__
     (message,) = found()
@@ -232,7 +230,7 @@ def test_links_without_url_are_told(settings: SettingsWrapper) -> None:
 urlpatterns: list[Any] = []
 
 
-def test_a_replaced_user_model_is_told(settings: SettingsWrapper) -> None:
+def test_a_replaced_user_model_is_told(settings: Settings) -> None:
     """W004, S-05: the right one is named."""
     put(settings, TRIGGERS=[Trigger("User registered", **GOOD)])
     settings.AUTH_USER_MODEL = "shop.Order"

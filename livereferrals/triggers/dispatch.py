@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from asgiref.sync import iscoroutinefunction
 from django.db import router, transaction
 
 from livereferrals import conf
 from livereferrals.tracking.models import Confirmation
 from livereferrals.tracking.reasons import Reason
+from livereferrals.triggers import receivers
 from livereferrals.triggers.confirming import Result
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+OWN: Final = (receivers.object_created, receivers.object_saved, receivers.signal_sent)
 FAILED: Final = Result(reason=Reason.ERROR)
 """What a receiver that raised has decided."""
 
@@ -30,7 +32,7 @@ def dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callable[..., 
 
     A coroutine function for a receiver that is one, so that both `send` and `asend` treat it as such (S-22).
     """
-    if inspect.iscoroutinefunction(receiver):
+    if iscoroutinefunction(receiver):
         return _async_dispatcher(trigger, receiver)
 
     def fire(sender: Any, **kwargs: Any) -> Any:
@@ -74,7 +76,7 @@ def _shield(trigger: Trigger, receiver: Callable[..., Any]) -> contextlib.Abstra
     that confirms nothing costs no query.
     """
     alias = router.db_for_write(Confirmation)
-    is_own = receiver.__module__ == "livereferrals.triggers.receivers"
+    is_own = any(receiver is each for each in OWN)
     if not transaction.get_connection(alias).in_atomic_block or (is_own and not trigger.runs_host_code()):
         return contextlib.nullcontext()
     return transaction.atomic(using=alias)

@@ -12,7 +12,7 @@ from tests.factories import make_link, make_partner, make_subscription, make_use
 from tests.shop.triggers import TRIGGERS
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 
 class Declare(Protocol):
@@ -22,7 +22,7 @@ class Declare(Protocol):
 
 
 @pytest.fixture
-def declare(settings: SettingsWrapper) -> Declare:
+def declare(settings: Settings) -> Declare:
     """See `Declare`."""
 
     def put(*triggers: object, **keys: Any) -> None:

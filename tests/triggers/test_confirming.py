@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.utils import timezone
 
 from livereferrals.callbacks.models import Delivery
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tests.triggers.conftest import Declare
 
 pytestmark = pytest.mark.django_db
-MANUAL = {"signal": "tests.shop.signals.order_paid", "receiver": "livereferrals.triggers.signal_sent"}
+MANUAL: dict[str, Any] = {"signal": "tests.shop.signals.order_paid", "receiver": "livereferrals.triggers.signal_sent"}
 
 
 @pytest.fixture(autouse=True)
@@ -273,7 +274,8 @@ def test_not_once_without_reference_takes_each(declare: Declare, world: SimpleNa
 
 def test_a_visitor_who_confirmed_and_was_claimed_is_the_same_person(world: SimpleNamespace) -> None:
     """S-44: not again as a user."""
-    visitor = make_hit(link=world.house1).visitor
+    visitor = make_visitor()
+    make_hit(link=world.house1, visitor=visitor)
     assert pay(visitor).created
     user = make_user()
     visitor.user, visitor.claimed_at = user, timezone.now()
@@ -302,7 +304,7 @@ def test_what_was_reversed_lets_another_reference_through(
 
 def test_a_triggers_own_rule_and_window_go_first(declare: Declare, world: SimpleNamespace) -> None:
     """S-14, A-01, A-03: before those of the settings."""
-    own = {"attribution": "first_click", "window": timedelta(days=30)}
+    own: dict[str, Any] = {"attribution": "first_click", "window": timedelta(days=30)}
     declare(Trigger("own", **own, **MANUAL), Trigger("usual", **MANUAL), Trigger("endless", window=None, **MANUAL))
     visitor, now = make_visitor(), timezone.now()
     days = (200, 20, 10)
@@ -511,6 +513,54 @@ def test_a_test_case_sees_the_confirmation_inside_its_transaction(
     pay(make_hit(link=world.abc123).visitor)
     with django_assert_num_queries(1):
         assert Confirmation.objects.exists()
+
+
+@contextmanager
+def meanwhile(act: Callable[[], object]) -> Iterator[None]:
+    """Let somebody else do `act`, and commit, right after the hits have been read."""
+    rivals: list[threading.Thread] = []
+
+    def run() -> None:
+        act()
+        connections.close_all()
+
+    def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        answer = execute(sql, *rest)
+        if not rivals and 'FROM "livereferrals_referralhit"' in sql:
+            rivals.append(threading.Thread(target=run))
+            rivals[0].start()
+            rivals[0].join()
+        return answer
+
+    with connection.execute_wrapper(wrapper):
+        yield
+    assert rivals
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [("A-1", Reason.DUPLICATE_REFERENCE), (None, Reason.ALREADY_CONFIRMED)],
+    ids=["reference", "once"],
+)
+def test_who_comes_second_between_look_and_write_is_told(
+    world: SimpleNamespace, reference: str | None, reason: Reason
+) -> None:
+    """S-45: the constraint decides, and the answer is the one of who comes late, with the first confirmation."""
+    visitor = make_hit(link=world.abc123).visitor
+    with meanwhile(lambda: pay(visitor, reference=reference)):
+        result = pay(visitor, reference=reference)
+    assert (refused(result), result.confirmation) == (reason, Confirmation.objects.get())
+    assert (Event.objects.count(), Delivery.objects.count()) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_integrity_error_that_is_no_repeat_is_not_hidden(world: SimpleNamespace) -> None:
+    """S-45: the hit has gone meanwhile; nobody has confirmed, so nobody is told that."""
+    hit = make_hit(link=world.abc123)
+    with meanwhile(hit.delete), pytest.raises(IntegrityError):
+        pay(hit.visitor)
+    assert not Confirmation.objects.exists()
 
 
 def at_once(number: int, act: Callable[[int], Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from tests.shop.models import Order
 from tests.shop.signals import order_paid
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
     from tests.triggers.conftest import Declare
 
@@ -48,7 +48,7 @@ def names() -> list[str]:
     return [each.trigger.name for each in registry.connected()]
 
 
-def test_both_settings_and_both_forms_are_joined(declare: Declare, settings: SettingsWrapper) -> None:
+def test_both_settings_and_both_forms_are_joined(declare: Declare, settings: Settings) -> None:
     """S-01, S-02: new and old setting, `Trigger` and four items."""
     declare(entry("new"), ("tuple", POST_SAVE, f"{__name__}.note", "auth.User"))
     settings.AFFILIATE_TRIGGERS = [("old", POST_SAVE, "affiliations.triggers.object_created", User)]
@@ -121,7 +121,7 @@ def test_a_bad_trigger_is_left_out_and_logged(
 
 @pytest.mark.parametrize("value", [None, "auth.User", {"a": 1}], ids=repr)
 def test_a_setting_that_is_no_list_stops_nothing(
-    settings: SettingsWrapper, caplog: pytest.LogCaptureFixture, value: object
+    settings: Settings, caplog: pytest.LogCaptureFixture, value: object
 ) -> None:
     """S-07: no trigger is used, which is logged."""
     settings.LIVEREFERRALS = {"TRIGGERS": value}
@@ -140,7 +140,8 @@ def test_of_one_name_the_first_counts(declare: Declare, caplog: pytest.LogCaptur
 def test_no_triggers_at_all_is_fine(declare: Declare, caplog: pytest.LogCaptureFixture) -> None:
     """S-08, X-48: nothing is connected and nothing is said."""
     declare()
-    assert registry.connected() == registry.triggers() == ()
+    assert registry.connected() == ()
+    assert registry.triggers() == ()
     assert not caplog.records
 
 
