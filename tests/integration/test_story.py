@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 SOON_S = 1.0
 """How late a watcher may learn of what has been answered (design, section 4)."""
-EVERYTHING = ["hit", "claim", "confirmation", "confirmation"]
-"""The types of a visit's events, without the deliveries, whose places are their own."""
+EVERYTHING = ["hit", "confirmation", "claim", "confirmation"]
+"""The types of a visit's events (the shop logs in after it has made the user), without the deliveries, whose places vary."""
 
 
 @pytest.fixture(params=["daphne", "uvicorn"])
