@@ -184,7 +184,6 @@ async def run(port: int, *, with_traffic: bool) -> None:
     await wait_for_port(port)
     async with partner_server() as receiver:
         say("Preparing the database ...")
-        await manage("migrate", "--verbosity", "0")
         made = json.loads(await manage("fill_demo", receiver.url))
         kept.keep("callback_url", receiver.url)
         async with server(port, log) as process:

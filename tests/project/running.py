@@ -84,6 +84,11 @@ class Demo:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def press_ctrl_c(self) -> None:
+        """Send what a terminal sends, to all of its processes."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGINT)
+
     def wait(self) -> int:
         """Return the exit status once it has ended."""
         assert self.process is not None

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -29,10 +28,18 @@ Keys = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
-    """Access to a demo without traffic that all tests of this module share."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo without traffic that tests share; they leave it running."""
     with running_demo(tmp_path_factory.mktemp("shared") / "demo") as demo:
-        yield demo.start()
+        demo.start()
+        yield demo
+
+
+@pytest.fixture
+def keys(shared: Demo) -> Keys:
+    """Access to the shared demo."""
+    found: Keys = json.loads((shared.directory / "access.json").read_text())
+    return found
 
 
 @pytest.fixture
@@ -180,20 +187,13 @@ def test_sigterm_ends_it_with_0_and_leaves_no_process(demo: Demo) -> None:
     assert not (demo.directory / "access.json").exists()
 
 
-def test_ctrl_c_reaches_the_whole_terminal_and_ends_it_with_0(demo: Demo) -> None:
-    demo.start()
-    assert demo.process is not None
-    os.killpg(demo.process.pid, signal.SIGINT)
-    assert demo.wait() == 0, demo.output()
-    assert demo.group_is_gone()
-
-
-def test_second_start_keeps_data_password_and_token(demo: Demo) -> None:
+def test_ctrl_c_ends_it_with_0_and_the_next_start_keeps_data_password_and_token(demo: Demo) -> None:
     first = demo.start()
     customer(first, first["partner"]["link_url"])
     wait_until(lambda: len(calls(first)) == 2, what="Two calls")
-    demo.send(signal.SIGTERM)
-    demo.wait()
+    demo.press_ctrl_c()
+    assert demo.wait() == 0, demo.output()
+    assert demo.group_is_gone()
     second = demo.start()
     assert second == first
     assert len(calls(second)) == 2
@@ -217,10 +217,9 @@ def test_killed_demo_takes_its_server_along(demo: Demo) -> None:
     wait_until(demo.group_is_gone, timeout_s=30, what="The end of the server")
 
 
-def test_secrets_are_for_this_user_alone(demo: Demo) -> None:
-    demo.start()
-    for name in ("access.json", "secrets.json"):
-        assert stat.S_IMODE((demo.directory / name).stat().st_mode) == 0o600, name
+@pytest.mark.parametrize("name", ["access.json", "secrets.json"])
+def test_secrets_are_for_this_user_alone(shared: Demo, name: str) -> None:
+    assert stat.S_IMODE((shared.directory / name).stat().st_mode) == 0o600
 
 
 def test_visitors_follow_links_sign_up_and_buy_over_http(tmp_path: Any) -> None:
@@ -247,8 +246,8 @@ def test_it_runs_on_postgresql_and_valkey(tmp_path: Any, valkey_url: str) -> Non
         assert demo.wait() == 0, demo.output()
 
 
-def test_taken_port_is_told_with_what_to_do(demo: Demo) -> None:
-    with socket.create_server(("127.0.0.1", demo.port)):
+def test_taken_port_is_told_with_what_to_do(shared: Demo, tmp_path: Any) -> None:
+    with running_demo(tmp_path / "demo", PORT=str(shared.port)) as demo:
         demo.launch()
         assert demo.wait() == 1
-    assert f"make demo PORT={demo.port + 1}" in demo.output()
+        assert f"make demo PORT={shared.port + 1}" in demo.output()

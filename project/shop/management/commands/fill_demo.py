@@ -1,4 +1,4 @@
-"""Fill an empty database with what the demo shows, and print the names and secrets as JSON.
+"""Migrate the database, fill an empty one with what the demo shows, and print the names and secrets as JSON.
 
 Running it again changes nothing but what no longer fits: the receiver's address, the staff user's password.
 """
@@ -38,7 +38,8 @@ class Command(BaseCommand):
         parser.add_argument("callback_url")
 
     def handle(self, *, callback_url: str, **options: object) -> None:
-        """Fill and print."""
+        """Migrate, fill and print."""
+        call_command("migrate", verbosity=0)
         with transaction.atomic():
             partner = _partner(PARTNER, home="Footer of every letter", campaign="spring")
             for trigger in TRIGGERS:
