@@ -78,6 +78,17 @@ async def test_page_of_yesterday_gets_a_frame_although_nothing_happened(staff, l
         assert makers.metrics(await browser.frame())["hits"] == "1"
 
 
+async def test_page_turns_over_when_its_range_comes_to_mean_another_time(staff, link, settings):
+    """dashboard-47: no event is needed; here the days of another zone stand for midnight"""
+    async with Browser(await sign_in(staff)) as browser:
+        before = await browser.frame()
+        settings.TIME_ZONE = "Asia/Kathmandu"
+        await browser.say("ping")
+        after = await browser.frame()
+    assert makers.cursor_of(after) == makers.cursor_of(before)
+    assert makers.period_of(after) != makers.period_of(before)
+
+
 async def test_each_kind_of_event_shows_in_a_frame(staff, link):
     """dashboard-3, dashboard-4"""
     async with Browser(await sign_in(staff)) as browser:

@@ -75,6 +75,15 @@ async def test_hub_that_is_behind_does_not_make_a_newer_frame_old(frames):
     assert frames.current(HERE) is frame
 
 
+async def test_frame_that_was_overtaken_while_rendering_hides_no_news(frames):
+    """dashboard-3: its cursor is older than what was heard of meanwhile"""
+    frame = await frames.render(HERE)
+    newer = Cursor(frame.cursor.epoch, frame.cursor.seq + 2)
+    frames.heard_of(newer)
+    frames.heard_of(Cursor(frame.cursor.epoch, frame.cursor.seq + 1))
+    assert frames.head == newer
+
+
 async def test_frames_keep_their_distance(frames):
     """dashboard.md 4: at most 4 a second"""
     loop = asyncio.get_running_loop()
