@@ -52,6 +52,23 @@ FLIGHT: ContextVar[Flight] = ContextVar("livereferrals_flight")
 """Which request a resolver call or socket belongs to; aiohttp's own tasks inherit it."""
 
 
+class HungUp(aiohttp.ClientError):
+    """The server closed or reset the connection before the head of its answer was complete."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Make a request once: aiohttp repeats a GET whose server hangs up, on a new connection too (measured).
+
+    It repeats what raises its own two classes for that, so they are raised as another one.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise HungUp("the server hung up") from error
+
+
 class GuardedResolver(AbstractResolver):
     """Asks DNS through aiodns, not through Django's threads, and drops what the guard refuses."""
 
@@ -138,6 +155,7 @@ def make_session(*, ca_bundle: str | None, resolver: AbstractResolver | None = N
         # The total is the sender's own; the threshold keeps aiohttp from rounding up to whole seconds.
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, ceil_threshold=3600),
         trace_configs=[tracing],
+        middlewares=(_once,),
     )
 
 

@@ -92,10 +92,8 @@ class Sender:
         if self._session is None:
             raise RuntimeError("A Sender is used inside `async with`.")
         async with asyncio.timeout(call.timeout_s):
-            # In lower case, because aiohttp repeats a "GET" by itself when the server hangs up, also on a connection
-            # that was never used before; on the wire it is upper case all the same.
             response = await self._session.request(
-                call.method.lower(), call.url, headers=call.headers, data=call.body, allow_redirects=False
+                call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False
             )
         try:
             return await _read(response)
@@ -181,7 +179,7 @@ def _outcome_of(error: Exception) -> Outcome:
         (aiohttp.ClientConnectorError, Outcome.CONNECT),
         # A malformed answer comes with `.status == 400`: a status is only ever taken from a response.
         ((aiohttp.ClientResponseError, aiohttp.ClientPayloadError), Outcome.PROTOCOL),
-        ((aiohttp.ServerDisconnectedError, OSError), Outcome.DISCONNECTED),
+        ((connector.HungUp, aiohttp.ServerDisconnectedError, OSError), Outcome.DISCONNECTED),
     ):
         if isinstance(error, kinds):
             return outcome
