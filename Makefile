@@ -25,7 +25,7 @@ $(BIN)/python:
 # installed-<extras>, for example installed-dev: the package in place, with these extras.
 $(VENV)/installed-%: pyproject.toml | $(BIN)/python
 	@echo "Installing; the first time this takes about a minute ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --editable '.[$*]'
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --editable '.[$*]'
 	@touch $@
 
 # --- demo ----------------------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ lint: $(DEV) ## Check style, templates, imports, dead code and dependencies
 	$(BIN)/ruff format --check .
 	$(TEMPLATES) | xargs -0 $(BIN)/djade --check --target-version 5.2
 	$(BIN)/lint-imports
-	$(BIN)/vulture
+	.ci/dead-code
 	$(BIN)/deptry .
 ifneq ($(NPM),)
 	$(NPM) --prefix frontend run --silent lint

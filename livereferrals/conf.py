@@ -65,10 +65,6 @@ def _old_parameters() -> object | None:
     return {str(link or "ref"): "link", str(partner or "affiliate_id"): "partner"}
 
 
-def _old_session_key() -> object | None:
-    return getattr(django_settings, "AFFILIATE_SESSION_KEY", None)
-
-
 # --- the keys -------------------------------------------------------------------------------------------------------------
 
 

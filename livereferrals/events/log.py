@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 
 from livereferrals import ids
 from livereferrals.events import publisher
@@ -135,8 +135,3 @@ def read(after: int, *, upto: int | None = None, limit: int, topic: Topic = EVER
     if topic.link is not None:
         events = events.filter(link=topic.link)
     return list(events.order_by("seq")[:limit])
-
-
-def close_connection() -> None:
-    """Close this thread's connection to the log's database."""
-    connections[router.db_for_write(Event)].close()
