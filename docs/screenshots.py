@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-SIZE = {"width": 1100, "height": 680}
-PACE = 6.0
+SIZE = {"width": 1200, "height": 700}
+PACE = 4.0
 """Visitors come this many times faster than people would, so that the picture is full within a minute."""
 CONFIRMATIONS = 12
 """How many conversions must have happened before the picture is taken."""
