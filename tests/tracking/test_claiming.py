@@ -124,6 +124,19 @@ def test_two_devices_are_both_the_users(
     assert browser.get("/referral/").json()["link"] == "qqq777"
 
 
+def test_referral_looks_at_the_other_devices_right_after_the_login(world: SimpleNamespace, browser: Browser) -> None:
+    """C-02, C-03: also where it was asked before"""
+    browser.get("/ref/abc123")
+    make_hit(user=world.bob, link=world.qqq777)
+    request = HttpRequest()
+    request.COOKIES[COOKIE] = browser.cookie or ""
+    request.referral = referral = Referral(request)  # type: ignore[attr-defined] # ours
+    assert referral.link == world.abc123
+    user_logged_in.send(sender=User, request=request, user=world.bob)
+    request.user = world.bob
+    assert referral.link == world.qqq777
+
+
 @pytest.mark.parametrize("log_out", [True, False], ids=["C-04 logs out", "C-06 switches"])
 @pytest.mark.parametrize("path", LOG_IN)
 def test_on_a_shared_computer_nothing_of_anns_becomes_bobs(

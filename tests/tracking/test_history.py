@@ -113,6 +113,15 @@ def test_ten_thousand_hits_take_three_queries_and_are_not_loaded(
     assert len(found.choice.considered) <= attribution.LISTED + 1
 
 
+def test_hits_of_the_future_are_equal_in_a_long_history_too() -> None:
+    """A-04, A-16: the database counts them as of now, so that the higher id decides."""
+    user, house = make_user(), make_link(owner="house")
+    many_hits(60, link=house, user=user, bot=True)
+    make_hit(link=house, user=user, created_at=NOW + timedelta(hours=1))
+    last = make_hit(link=house, user=user, created_at=NOW + timedelta(hours=2))
+    assert history.attribute(Person(user=user), question(rule=FIRST_CLICK)).hit == last
+
+
 def test_a_long_history_without_an_eligible_hit_has_the_reason_of_all() -> None:
     """A-16, S-31: what is beyond the listed hits is judged too."""
     user = make_user()

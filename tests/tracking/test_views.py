@@ -295,6 +295,7 @@ def test_host_that_django_rejects_is_its_error_and_no_hit(
 ) -> None:
     """L-53"""
     settings.ALLOWED_HOSTS = ["shop.example"]
+    settings.MIDDLEWARE = ["livereferrals.middleware.ReferralMiddleware"]  # no other one asks for the host
     for path in ("/ref/abc123", "/page/?affiliate_id=moox6esi"):
         assert browser.get(path, headers={"host": "evil.example"}).status_code == 400
     assert hits() == 0
