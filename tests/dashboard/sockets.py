@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
@@ -12,8 +14,10 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
 
+from livereferrals.dashboard import live
 from livereferrals.dashboard.consumers import LiveApplication
 from livereferrals.dashboard.messages import SUBPROTOCOL
+from livereferrals.streaming import reading
 from tests.dashboard.makers import cursor_of, metrics
 
 if TYPE_CHECKING:
@@ -37,6 +41,13 @@ def sign_in(user: User) -> Client:
 def open_page(client: Client, query: str = "") -> str:
     """Return the overview's markup."""
     return client.get(f"/referrals/?{query}").content.decode()
+
+
+async def idle_threads() -> None:
+    """Return once nothing reads the database any more: a query that is still running can deadlock with the flush."""
+    together = threading.Barrier(live.THREADS)
+    await asyncio.gather(*(live.in_pool(together.wait, WAIT_S) for _ in range(live.THREADS)))
+    await reading.in_hub_thread(bool)
 
 
 class Browser:
@@ -70,6 +81,7 @@ class Browser:
 
     async def __aexit__(self, *error: object) -> None:
         await self.end.disconnect(timeout=WAIT_S)
+        await idle_threads()
 
     async def text(self) -> str:
         """Return the next message."""

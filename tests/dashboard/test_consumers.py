@@ -16,7 +16,7 @@ from livereferrals.dashboard.consumers import LiveApplication
 from livereferrals.dashboard.pacing import Timing
 from livereferrals.events import log
 from tests.dashboard import makers
-from tests.dashboard.sockets import Browser, open_page, sign_in
+from tests.dashboard.sockets import Browser, idle_threads, open_page, sign_in
 from tests.factories import make_entry, make_link, make_staff, make_user
 
 if TYPE_CHECKING:
@@ -458,3 +458,4 @@ async def test_browser_that_cannot_be_reached_any_more_is_let_go(staff):
     before = live.get_frames().watching
     await asyncio.wait_for(LiveApplication()(scope, receive, send), 10)
     assert live.get_frames().watching == before
+    await idle_threads()

@@ -18,6 +18,7 @@ from livereferrals.events import log
 from livereferrals.events.cursors import Cursor
 from livereferrals.streaming.hub import get_hub
 from tests.dashboard import makers
+from tests.dashboard.sockets import idle_threads
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,6 +41,7 @@ async def frames():
     yield shared
     shared.leave(HERE, nothing)
     await get_hub().aclose()
+    await idle_threads()
 
 
 async def test_all_who_ask_share_one_rendering(frames):
@@ -107,6 +109,7 @@ async def test_last_watcher_ends_rendering_and_following():
     await asyncio.wait({task}, timeout=5)
     assert task.cancelled()
     await get_hub().aclose()
+    await idle_threads()
 
 
 async def test_watchers_are_woken_when_the_log_moves(frames):
