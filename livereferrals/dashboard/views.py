@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -36,7 +35,8 @@ def show_overview(request: HttpRequest) -> HttpResponse:
         return refusal
     rights = access.rights_of(request.user)
     if rights is None:
-        raise PermissionDenied
+        user = request.user.get_username()
+        return render(request, f"{rows.FOLDER}/forbidden.html", {"user": user}, status=HTTPStatus.FORBIDDEN)
     filters, unknown = Filters.parse(request.META.get("QUERY_STRING", ""))
     if _is_poll(request) and _is_current(request, filters):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)

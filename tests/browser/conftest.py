@@ -15,7 +15,7 @@ from django.conf import settings
 from django.test import Client
 from playwright.async_api import async_playwright, expect
 
-from tests.factories import make_staff
+from tests.factories import make_staff, make_user
 from tests.servers import daphne_server
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ class Desk:
     server: HostServer
     guard: Guard
 
-    async def context(self, **options: Any) -> BrowserContext:
-        """Open a browser window, signed in as a new superuser."""
+    async def context(self, *, superuser: bool = True, **options: Any) -> BrowserContext:
+        """Open a browser window, signed in as a new superuser or as somebody without any permission."""
         context = await self.browser.new_context(**options)
-        session = await database_sync_to_async(sign_in)()
+        session = await database_sync_to_async(sign_in)(superuser=superuser)
         await context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": self.server.url()}])
         return context
 
@@ -134,8 +134,8 @@ def desk(browser: Browser, server: HostServer, guard: Guard) -> Desk:
     return Desk(browser, server, guard)
 
 
-def sign_in() -> str:
-    """Return the session key of a new superuser."""
+def sign_in(*, superuser: bool) -> str:
+    """Return the session key of a new user."""
     client = Client()
-    client.force_login(make_staff())
+    client.force_login(make_staff() if superuser else make_user())
     return client.cookies[settings.SESSION_COOKIE_NAME].value

@@ -6,7 +6,7 @@ import gzip
 import itertools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from channels.db import database_sync_to_async
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Desk
 
 AXE = Path(__file__).resolve().parents[2] / "frontend/node_modules/axe-core/axe.min.js"
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 FIRST_PAGE_BYTES = 120 * 1024
 LONG = "Donaudampfschifffahrtsgesellschaft & Söhne, <b>Wien</b>"
 
@@ -119,7 +120,7 @@ async def test_axe_finds_nothing(desk: Desk, filled: bool) -> None:
     if filled:
         await database_sync_to_async(fill)()
     page = await desk.open()
-    for scheme, width in itertools.product(("light", "dark"), (1280, 360)):
+    for scheme, width in itertools.product(SCHEMES, (1280, 360)):
         await page.emulate_media(color_scheme=scheme)
         await page.set_viewport_size({"width": width, "height": 800})
         assert await _axe(page) == [], f"{scheme}, {width} px"
@@ -131,6 +132,17 @@ async def _axe(page: Page) -> list[str]:
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
     found = await page.evaluate(f"() => axe.run({json.dumps(rules)})")
     return [f"{item['id']}: {node['html']}" for item in found["violations"] for node in item["nodes"]]
+
+
+async def test_page_for_somebody_without_permission_says_what_is_missing(desk: Desk) -> None:
+    """dashboard-44: the refusal is a page too, within the same policy."""
+    desk.guard.tolerate("403")
+    page = await desk.open(live=False, superuser=False)
+    await expect(page.get_by_role("heading")).to_have_text("You may not see this page")
+    await expect(page.locator("#live, script")).to_have_count(0)
+    assert await screen.sideways(page) <= 0
+    if AXE.exists():
+        assert await _axe(page) == []
 
 
 async def test_live_tables_are_no_live_regions(desk: Desk) -> None:

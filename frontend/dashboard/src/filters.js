@@ -32,17 +32,20 @@ export function mount(live) {
     if (answer.filter === page.filter && isOlder(answer.cursor, page.cursor)) detail.shouldSwap = false;
   };
 
-  /** @param {CustomEvent<{ elt: Element }>} event */
-  const leave = ({ detail }) => {
-    // The address still works without script, and the browser then says what is wrong.
-    location.assign(detail.elt.getAttribute?.("href") ?? location.href);
+  /** @param {CustomEvent<{ elt: Element, xhr: XMLHttpRequest }>} event */
+  const fail = ({ detail }) => {
+    const address = detail.elt.getAttribute?.("href");
+    // Back and forward have changed the address already: only a whole page can be right. So can a refusal.
+    if (!address) location.reload();
+    else if (detail.xhr.status === 403) location.assign(address);
+    else tell(live, "control", { type: "problem", text: region("status").dataset.textUnanswered });
   };
 
   return all(
     on(document.body, "htmx:beforeSwap", guard),
     on(document.body, "htmx:afterRequest", follow),
-    on(document.body, "htmx:responseError", leave),
-    on(document.body, "htmx:sendError", leave),
+    on(document.body, "htmx:responseError", fail),
+    on(document.body, "htmx:sendError", fail),
     on(document.body, "htmx:historyCacheMiss", (event) => {
       // htmx would replace the body, the live connection with it; the regions are enough.
       event.preventDefault();
