@@ -16,7 +16,9 @@ from daphne.cli import CommandLineInterface  # type: ignore[import-untyped] # da
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not `sys.stdin.read`: Python aborts when it ends while a thread holds the lock of a buffered stream.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -185,6 +185,7 @@ def test_sigterm_ends_it_with_0_and_leaves_no_process(demo: Demo) -> None:
     assert demo.wait() == 0, demo.output()
     assert demo.group_is_gone()
     assert not (demo.directory / "access.json").exists()
+    assert "Fatal" not in (demo.directory / "server.log").read_text()
 
 
 def test_ctrl_c_ends_it_with_0_and_the_next_start_keeps_data_password_and_token(demo: Demo) -> None:
