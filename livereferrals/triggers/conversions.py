@@ -61,6 +61,7 @@ def read_reference(value: object) -> str | None:
         raise ValueError(f"A reference has at most {MAX_REFERENCE} characters, not {len(text)}.")
     if "\x00" in text:
         raise ValueError("A reference has no NUL characters.")
+    text.encode()  # half of a surrogate pair is a ValueError too
     return text
 
 

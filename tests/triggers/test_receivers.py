@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
 from django.core import serializers
 from django.db import DatabaseError, connection, transaction
@@ -217,6 +218,15 @@ def test_a_claimed_visitor_given_by_hand_is_its_user(shop: None, world: SimpleNa
     assert result.hit == hit
     assert result.confirmation is not None
     assert result.confirmation.user == world.bob
+
+
+def test_a_guest_in_somebody_elses_browser_is_nobody(shop: None, world: SimpleNamespace) -> None:
+    """S-33, C-04: logged out, with a visitor that Ann has claimed."""
+    visitor = make_visitor(user=world.ann)
+    make_hit(link=world.abc123, visitor=visitor)
+    with answering(request_of(visitor)):
+        assert complete_trigger(None, "Order paid", reference="A-1").reason is Reason.NO_SUBJECT
+        assert reason(order=make_order()) is Reason.NO_SUBJECT
 
 
 @pytest.mark.django_db(transaction=True)
@@ -446,6 +456,27 @@ def test_an_error_stays_away_from_the_host(
     (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert "broken" in record.getMessage()
     assert record.exc_info is not None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("sqlite" in django_settings.DATABASES["default"]["ENGINE"], reason="SQLite locks no single table")
+def test_a_read_that_fails_leaves_the_transaction_usable(declare: Declare, world: SimpleNamespace) -> None:
+    """S-26: our own receiver, without any code of the host's: the hits are locked by somebody else."""
+    declare(Trigger("paid", **SIGNAL))
+    visitor = make_hit(link=world.house1).visitor
+    rival = connection.copy()
+    rival.set_autocommit(False)
+    try:
+        with rival.cursor() as cursor:
+            cursor.execute("LOCK TABLE livereferrals_referralhit IN ACCESS EXCLUSIVE MODE")
+        with transaction.atomic(), answering(request_of(visitor)), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '50ms'")
+            assert reason() is Reason.ERROR
+            make_order(number="after")
+    finally:
+        rival.rollback()
+        rival.close()
+    assert Order.objects.filter(number="after").exists()
 
 
 @pytest.mark.parametrize("kind", BROKEN)
