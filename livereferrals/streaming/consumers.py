@@ -65,11 +65,7 @@ class FeedConsumer:
             await socket.refuse(problem)
             await _until_closed(receive)
         except asyncio.CancelledError:
-            # daphne runs no lifespan: being cancelled is how a connection learns of the process's end.
-            with contextlib.suppress(TimeoutError):
-                retry_after_s = random.uniform(0, RETRY_SPREAD_S)  # noqa: S311 - spread, no secret
-                async with asyncio.timeout(FAREWELL_TIMEOUT_S):
-                    await socket.take_leave("restart", retry_after_s=retry_after_s)
+            await _take_leave(socket, receive)
             raise
 
     async def _serve(self, scope: Scope, offered: list[str], receive: Receive, socket: Socket) -> None:
@@ -191,6 +187,18 @@ async def _answer(message: dict[str, Any], watcher: Watcher, socket: Socket, *, 
         watcher.acknowledge(said.cursor)
     elif isinstance(said, protocol.Ping):
         await socket.send(protocol.pong(ping_id=said.id, cursor=watcher.cursor))
+
+
+async def _take_leave(socket: Socket, receive: Receive) -> None:
+    """Say goodbye when cancelled: daphne runs no lifespan, so this is how a connection learns of the process's end.
+
+    It waits for the client's own close, because daphne ends without sending what is not yet on its way.
+    """
+    retry_after_s = random.uniform(0, RETRY_SPREAD_S)  # noqa: S311 - spread, no secret
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FAREWELL_TIMEOUT_S):
+            await socket.take_leave("restart", retry_after_s=retry_after_s)
+            await _until_closed(receive)
 
 
 async def _until_closed(receive: Receive) -> None:

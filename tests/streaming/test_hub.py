@@ -128,16 +128,19 @@ async def test_client_that_does_not_read_can_still_be_ended(reader: Reader, monk
         assert not hub.get_hub().watchers()
 
 
-async def test_heartbeat_never_passes_over_an_event(reader: Reader, settings: Any) -> None:
+async def test_heartbeat_never_passes_over_an_event(
+    reader: Reader, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """feed-18: the hub's place moves before the last of many watchers is woken"""
+    monkeypatch.setattr("livereferrals.streaming.hub.SLICE", 1)
     settings.LIVEREFERRALS = {"FEED_HEARTBEAT": 0.05}
-    async with all_of([watching(reader.token) for _ in range(300)]) as (first, *others):
-        for _ in range(10):
+    async with all_of([watching(reader.token) for _ in range(40)]) as (first, *others):
+        for _ in range(20):
             await database_sync_to_async(reader.append)()
             await first.until("events")
         for one in others:
             found: list[str] = []
-            while len(found) < 10:
+            while len(found) < 20:
                 message = json.loads(await one.text())
                 found += [event["cursor"] for event in message.get("events", ())]
                 assert message["type"] != "heartbeat" or int(message["cursor"].partition(".")[2]) <= len(found)
