@@ -30,10 +30,7 @@ $(VENV)/installed-%: pyproject.toml | $(BIN)/python
 
 # --- demo ----------------------------------------------------------------------------------------------------------------
 
-PORT ?= 8000
-TRAFFIC ?= on
-export PORT TRAFFIC DATABASE_URL REDIS_URL
-
+# make hands the options that are given on to the demo, which has the defaults.
 DEMO_EXTRAS := demo$(if $(DATABASE_URL),$(comma)postgres)$(if $(REDIS_URL),$(comma)redis)
 
 .PHONY: demo
