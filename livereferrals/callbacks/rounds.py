@@ -147,6 +147,7 @@ class Rounds:
             return
         try:
             done = await self._database.call(lambda: turns.turn(wish))
+            self._checkpoint("turned")
         except Exception as error:
             # Whether the starts were committed is not known; that nothing of them was sent, is.
             for key, deliveries in wish.starts.items():
@@ -180,7 +181,6 @@ class Rounds:
             self._take_in(done, results)
 
     def _take_in(self, done: Turn, results: list[Result]) -> None:
-        self._checkpoint("turned")
         self._is_busy = bool(done.busy)
         self._results = [result for result in results if result.job.endpoint in done.busy] + self._results
         self._board.learn(done)
