@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Desk
     from tests.servers import HostServer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 NETWORK = ("WebSocket connection to", "Failed to load resource", "net::ERR")
 """What Chromium writes to the console by itself when a server is away."""

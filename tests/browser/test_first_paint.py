@@ -27,7 +27,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 FIRST_PAGE_BYTES = 120 * 1024
 LONG = "Donaudampfschifffahrtsgesellschaft & Söhne, <b>Wien</b>"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 
 def fill() -> None:

@@ -22,7 +22,7 @@ SCRIPT_BYTES = 10 * 1024
 MODULE_LINES = 200
 NPM_TIMEOUT_S = 240
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.once, pytest.mark.timeout(300)]
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
