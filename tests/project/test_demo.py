@@ -168,7 +168,7 @@ def test_readme_feed_example_prints_what_happens(keys: Keys, tmp_path: Any) -> N
 
     def has_printed_a_hit() -> bool:
         Browser().open(keys["partner"]["link_url"])
-        return "hit {" in printed.read_text()
+        return '"type":"hit"' in printed.read_text()
 
     with printed.open("w") as output:
         reader = subprocess.Popen([sys.executable, "-u", "-c", code], cwd=tmp_path, stdout=output)  # noqa: S603 - ours
