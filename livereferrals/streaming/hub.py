@@ -22,7 +22,7 @@ import django.db
 from livereferrals import conf
 from livereferrals.events import hints
 from livereferrals.exceptions import FeedError
-from livereferrals.streaming import reading, tokens
+from livereferrals.streaming import reading, revocation
 from livereferrals.streaming.frames import Encoder, Stream
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TOKENS_EVERY_S = 5.0
-"""How often the tokens of open connections are read again; a revocation is promised within 10 s."""
 START_TIMEOUT_S = 4.0
 """How long a first watcher waits for the hub to find its place; `hello` is promised within 5 s."""
 PATIENCE = 2
@@ -155,7 +153,7 @@ class Hub:
         self._wanted, self._looked = wanted, asyncio.Event()
         self.bounds = None
         hints.add_listener(wake)
-        for work in (self._read_forever(), hints.receive_forever(), self._check_tokens_forever()):
+        for work in (self._read_forever(), hints.receive_forever(), revocation.check_forever(self.watchers)):
             self._hold(work)
 
     def _hold(self, work: Coroutine[object, object, None]) -> None:
@@ -280,25 +278,6 @@ class Hub:
     def _close_all(self, error: FeedError) -> None:
         for watcher in self.watchers():
             watcher.end(error)
-
-    # --- tokens --------------------------------------------------------------------------------------------------------
-
-    async def _check_tokens_forever(self) -> None:
-        while True:
-            await asyncio.sleep(TOKENS_EVERY_S)
-            watchers = self.watchers()
-            if not watchers:
-                continue
-            grants = {watcher.grant.token: watcher.grant for watcher in watchers}
-            try:
-                refusals = await reading.in_hub_thread(tokens.recheck, list(grants.values()))
-            except django.db.Error:
-                # The reading task sees the same, and closes the watchers if it lasts.
-                logger.debug("Tokens could not be read again.", exc_info=True)
-                continue
-            for watcher in watchers:
-                if (refusal := refusals.get(watcher.grant)) is not None:
-                    watcher.end(refusal)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

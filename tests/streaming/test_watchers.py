@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from channels.db import database_sync_to_async
+from django.utils import timezone
 
 from livereferrals.events.models import Event, EventLog
 from livereferrals.streaming import hub
+from livereferrals.streaming.admission import admit
+from livereferrals.streaming.frames import Encoder, LogKeys, Stream
+from livereferrals.streaming.sockets import Socket
+from livereferrals.streaming.watchers import Watcher
 from tests.streaming.in_process import watching
 from tests.waiting import eventually
 
@@ -94,6 +99,26 @@ async def test_cursor_beside_events_that_are_not_shown_leaves_no_hole(reader: Re
             position = int(message["cursor"].partition(".")[2])
             found += [event["type"] for event in message.get("events", ())]
     assert found == ["claim", "claim"]
+
+
+async def test_live_batch_right_after_hidden_history_leaves_no_hole(reader: Reader) -> None:
+    """feed-35: the shared frame says `prev` for those who were live; this reader has been told of less"""
+    await database_sync_to_async(reader.append)(3, type="hit")
+    admission = await database_sync_to_async(admit)(reader.token, "cursor=oldest&types=claim")
+    sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    stream = Stream(admission.selection, position=3)
+    claim = Event(seq=4, type="claim", occurred_at=timezone.now(), partner=reader.partner.uid)
+    stream.take([claim], Encoder(LogKeys(epoch=admission.bounds.epoch, house_key="00")), upto=4)
+    own = hub.Hub()
+    own.position = 3
+    writing = asyncio.create_task(Watcher(hub=own, socket=Socket(sent.put), admission=admission).run(stream))
+    async with asyncio.timeout(5):
+        heartbeat, batch = [json.loads((await sent.get())["text"]) for _ in range(2)]
+    writing.cancel()
+    await asyncio.wait([writing])
+    assert (heartbeat["type"], batch["type"]) == ("heartbeat", "events")
+    assert heartbeat["prev"] == str(admission.start.cursor)
+    assert heartbeat["cursor"] == batch["prev"]
 
 
 async def next_of(client: Any, *kinds: str) -> dict[str, Any]:
