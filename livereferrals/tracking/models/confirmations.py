@@ -61,8 +61,9 @@ class Confirmation(models.Model):
             ("reverse_confirmation", "Can reverse a confirmation"),
         ]
         constraints = [
+            # The reference first, so that the admin finds it without the trigger too.
             models.UniqueConstraint(
-                fields=["trigger", "reference"], condition=Q(reference__isnull=False), name="lr_confirmation_reference"
+                fields=["reference", "trigger"], condition=Q(reference__isnull=False), name="lr_confirmation_reference"
             ),
             models.UniqueConstraint(
                 fields=["trigger", "user"],
@@ -84,6 +85,10 @@ class Confirmation(models.Model):
             models.Index(fields=["partner", "occurred_at"], name="lr_confirmation_partner"),
             models.Index(fields=["trigger", "occurred_at"], name="lr_confirmation_trigger"),
             models.Index(fields=["occurred_at"], name="lr_confirmation_occurred"),
+            # The admin's filter over all confirmations.
+            models.Index(
+                fields=["occurred_at"], name="lr_confirmation_reversed", condition=Q(reversed_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -45,6 +45,10 @@ class Visitor(models.Model):
                 condition=Q(user__isnull=True) | Q(claimed_at__isnull=False), name="lr_visitor_user_claimed"
             ),
         ]
+        indexes = [
+            # The admin's filter over all visitors, newest first: their ids are in the order of time.
+            models.Index(fields=["id"], name="lr_visitor_claimed", condition=Q(claimed_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -136,6 +140,13 @@ class ReferralHit(models.Model):
             models.Index(fields=["link", "created_at"], name="lr_hit_link"),
             models.Index(fields=["partner", "created_at"], name="lr_hit_partner", condition=Q(partner__isnull=False)),
             models.Index(fields=["created_at"], name="lr_hit_created"),
+            # The admin's filters over all hits: what is rare must not be looked for in every row.
+            models.Index(fields=["created_at"], name="lr_hit_claimed", condition=Q(user__isnull=False)),
+            models.Index(fields=["created_at"], name="lr_hit_confirmed", condition=Q(confirmed_at__isnull=False)),
+            models.Index(fields=["created_at"], name="lr_hit_repeat", condition=Q(repeat=True)),
+            models.Index(fields=["created_at"], name="lr_hit_self_referral", condition=Q(self_referral=True)),
+            models.Index(fields=["created_at"], name="lr_hit_bot", condition=Q(bot=True)),
+            models.Index(fields=["created_at"], name="lr_hit_no_consent", condition=Q(no_consent=True)),
         ]
 
     def __str__(self) -> str:
