@@ -46,8 +46,9 @@ class Demo:
 
     def start(self) -> dict[str, Any]:
         """Start it and return what `access.json` says once it is there."""
-        self.launch()
         access = self.directory / "access.json"
+        access.unlink(missing_ok=True)
+        self.launch()
         wait_until(lambda: access.exists() or self.status() is not None, timeout_s=READY_S, what="access.json")
         assert access.exists(), self.output()
         keys: dict[str, Any] = json.loads(access.read_text())
