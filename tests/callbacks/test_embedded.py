@@ -148,7 +148,11 @@ def test_more_than_a_read_ahead_is_delivered_in_the_end(sink: PartnerSink, setti
     rows = []
     for _ in range(299):
         row = reload(first)
-        row.pk, row.event, row.payload = Delivery._meta.pk.get_default(), None, {**first.payload, "cursor": "a.1"}
+        row.pk, row.event, row.payload = (
+            Delivery._meta.pk.get_default(),
+            None,
+            {**(first.payload or {}), "cursor": "a.1"},
+        )
         rows.append(row)
     Delivery.objects.bulk_create(rows)
     with running_worker():

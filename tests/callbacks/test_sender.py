@@ -24,7 +24,13 @@ from tests.partner import Answer
 if TYPE_CHECKING:
     from tests.partner import PartnerSink
 
-EVENT = {"type": "confirmation", "time": "2026-11-21T09:00:00Z", "partner": "p", "link": None, "data": {}}
+EVENT: dict[str, Any] = {
+    "type": "confirmation",
+    "time": "2026-11-21T09:00:00Z",
+    "partner": "p",
+    "link": None,
+    "data": {},
+}
 DELIVERY = uuid.UUID("018f0000-0000-7000-8000-000000000001")
 
 
@@ -172,7 +178,7 @@ async def test_strange_bytes_of_an_answer_are_stored_as_text(sink: PartnerSink) 
     sink.default = Answer(body=b"a\x00b\xff<script>", headers={"x-odd": "\xff"})
     reply = await send(make_job(sink.url()))
     assert reply.excerpt == "a\\x00b\\xff<script>"
-    assert "\\udcff" in dict(map(tuple, reply.headers))["x-odd"]
+    assert ["x-odd", "\\udcff"] in reply.headers
 
 
 async def test_secrets_that_a_server_repeats_are_masked(sink: PartnerSink) -> None:
