@@ -8,12 +8,15 @@ Values are read when used, parsed once and dropped when a test overrides them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
+from django.http.request import validate_host
+from django.urls import get_script_prefix
 
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.feed_limits import FeedLimits, feed_limits
@@ -21,10 +24,13 @@ from livereferrals.setting_types import (
     Group,
     Setting,
     flag,
+    hook,
     one_of,
     optional_flag,
     optional_span,
     optional_text,
+    optional_texts,
+    patterns,
     ports,
     span,
     spans,
@@ -63,6 +69,16 @@ def _old_parameters() -> object | None:
     if link is None and partner is None:
         return None
     return {str(link or "ref"): "link", str(partner or "affiliate_id"): "partner"}
+
+
+def _old_hops() -> object | None:
+    """Send django-hype's own parameter by way of the link's URL, as it did, else nothing."""
+    link = _hype("URL_PARAM")()
+    return None if link is None else {str(link): "link_url"}
+
+
+def _old_session_key() -> object | None:
+    return getattr(django_settings, "AFFILIATE_SESSION_KEY", None)
 
 
 # --- the keys -------------------------------------------------------------------------------------------------------------
@@ -131,8 +147,10 @@ class Settings(RootGroup):
         {"ref": "link", "affiliate_id": "partner"}, words(("link", "partner")), old=_old_parameters
     )
     """Query parameters caught on any URL, and what their value names."""
-    PARAMETER_HOPS = Setting[dict[str, str]]({"ref": "link_url"}, words(("link_url", "direct")))
+    PARAMETER_HOPS = Setting[dict[str, str]]({"ref": "link_url"}, words(("link_url", "direct")), old=_old_hops)
     """Parameters that go through the link's URL; all others are one redirect."""
+    EXCLUDE_PATHS = Setting[tuple[str, ...] | None](None, optional_texts)
+    """Beginnings of paths on which no parameter is caught; `None`: those of static files and uploads."""
     DEFAULT_REDIRECT = Setting("/", text)
     """Where a link leads without a usable `next` and without a target of its own."""
     ALLOWED_REDIRECT_HOSTS = Setting[tuple[str, ...]]((), texts)
@@ -153,6 +171,20 @@ class Settings(RootGroup):
     """HttpOnly of the visitor's cookie."""
     COOKIE_SECURE = Setting[bool | None](None, optional_flag)
     """Secure of the visitor's cookie; `None`: as the request."""
+    VISITOR_CARRIER = Setting("cookie", one_of("cookie", "session"))
+    """Where a browser's visitor is kept: in a cookie of its own, or in the host's session."""
+    SESSION_KEY = Setting("affiliate_visitor_id", text, old=_old_session_key)
+    """Key of the visitor's id in the session."""
+    CONSENT = Setting[Callable[..., Any] | None](None, hook)
+    """Dotted path of `f(request) -> bool`: whether the visitor may be known again."""
+    RESPECT_GPC = Setting(default=False, parse=flag)
+    """Whether the browser's `Sec-GPC: 1` refuses consent."""
+    BOTS = Setting("skip", one_of("skip", "flag", "count"))
+    """What a crawler's follow makes: no hit, a hit that never counts, or a hit like anybody's."""
+    BOT_PATTERNS = Setting[tuple[re.Pattern[str], ...]]((), patterns)
+    """User agents that are crawlers too: texts, or compiled regular expressions."""
+    SELF_REFERRALS = Setting("flag", one_of("flag", "allow"))
+    """Whether the hits of somebody on a link of its own may be credited."""
     REPEAT_WINDOW = Setting(timedelta(hours=24), span)
     """A second follow of one link by one visitor inside it is a repeat."""
     ATTRIBUTION = Setting("last_click", one_of("last_click", "first_click"))
@@ -161,6 +193,14 @@ class Settings(RootGroup):
     """How old a hit may be to be credited; `None`: no limit."""
     IP = Setting("truncate", one_of("truncate", "full", "none"))
     """What is kept of a visitor's address."""
+    TRUSTED_PROXIES = Setting(0, whole(0, 100))
+    """How many proxies of the host's stand in front of it, each adding an entry to `X-Forwarded-For`."""
+    CLIENT_IP = Setting[Callable[..., Any] | None](None, hook)
+    """Dotted path of `f(request) -> str | None`: the client's address."""
+    REDACT_PARAMETERS = Setting[tuple[str, ...]](
+        ("token", "key", "password", "code", "email", "signature", "session"), texts
+    )
+    """Query parameters that are never stored with a URL, whatever their case."""
     DEFAULT_CURRENCY = Setting[str | None](None, optional_text)
     """ISO 4217 code for amounts without a currency."""
     TRIGGER_ERRORS = Setting("log", one_of("log", "raise"))
@@ -207,6 +247,28 @@ callbacks = CallbackSettings()
 def host(name: str, default: Any = None) -> Any:
     """Return one of the host project's own settings, for the system checks."""
     return getattr(django_settings, name, default)
+
+
+def excluded_paths() -> tuple[str, ...]:
+    """Return the beginnings of paths, below the script name, on which no parameter is caught (P-28)."""
+    own = settings.EXCLUDE_PATHS
+    if own is not None:
+        return own
+    prefix = get_script_prefix()
+    served = (str(url or "") for url in (django_settings.STATIC_URL, django_settings.MEDIA_URL))
+    # An address on another host is none of our paths; Django makes "/" of an empty one.
+    return tuple(f"/{url.removeprefix(prefix)}" for url in served if url.startswith(prefix) and url != prefix)
+
+
+def old_cookie_name() -> str:
+    """Return the name of the cookie that django-hype set (C-18)."""
+    return str(_hype("COOKIE_KEY")() or "django-hype__rk")
+
+
+def is_served(host: str) -> bool:
+    """Whether the host project says by name that it answers this host; `*` names nobody."""
+    names = [name for name in django_settings.ALLOWED_HOSTS if name != "*"]
+    return validate_host(host, names)
 
 
 def proxy_tls_header() -> tuple[str, str] | None:

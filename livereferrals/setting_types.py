@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar, overload
+
+from django.utils.module_loading import import_string
 
 from livereferrals.exceptions import ConfigurationError
 
@@ -33,6 +36,32 @@ def flag(value: object) -> bool:
 def optional_flag(value: object) -> bool | None:
     """Parse a Boolean or `None`."""
     return None if value is None else flag(value)
+
+
+def hook(value: object) -> Callable[..., Any] | None:
+    """Parse the dotted path of a function of the host's, the function itself, or `None`."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = import_string(value)
+        except ImportError as error:
+            raise ValueError(f"expected the dotted path of a function: {error}") from error
+    if not callable(value):
+        raise ValueError(f"expected a function or its dotted path, got {value!r}")
+    return value
+
+
+def patterns(value: object) -> tuple[re.Pattern[str], ...]:
+    """Parse a list of texts, which are looked for whatever their case, and of compiled regular expressions."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(f"expected a list of texts and compiled patterns, got {value!r}")
+    return tuple(
+        item
+        if isinstance(item, re.Pattern) and isinstance(item.pattern, str)
+        else re.compile(re.escape(text(item)), re.IGNORECASE)
+        for item in value
+    )
 
 
 def whole(low: int, high: int) -> Callable[[object], int]:
@@ -79,6 +108,11 @@ def texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ValueError(f"expected a list of texts, got {value!r}")
     return tuple(text(item) for item in value)
+
+
+def optional_texts(value: object) -> tuple[str, ...] | None:
+    """Parse a list of strings or `None`."""
+    return None if value is None else texts(value)
 
 
 def spans(value: object) -> tuple[timedelta, ...]:
