@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
 
-from livereferrals.callbacks import calls, checking
+from livereferrals.callbacks import calls, checking, masking
 from livereferrals.callbacks.connector import Flight
 from livereferrals.callbacks.outcomes import Outcome
 from livereferrals.callbacks.sender import Reply, Sender
@@ -51,6 +51,10 @@ class Attempt:
             if self._flight is not None and self._flight.has_left:
                 self._end(Reply(outcome=Outcome.CANCELLED, error="ended by a shutdown after it was sent"))
             raise
+        except Exception as error:  # noqa: BLE001 - one delivery must not end the worker, whatever is in it
+            told = masking.trace(error, self.job.secrets)
+            logger.error("A callback could not be made.\n%s", told, extra={"action": "callback.error"})  # noqa: TRY400 - masked
+            reply = Reply(outcome=Outcome.ERROR, error=f"{type(error).__name__}, see the log")
         self._end(reply)
         checkpoint("answered")
 
@@ -62,10 +66,6 @@ class Attempt:
             return Reply(outcome=Outcome.UNRENDERABLE, error=str(error))
         except InvalidCallBackURL as error:
             return Reply(outcome=Outcome.BLOCKED, error=str(error.message))
-        except Exception:
-            # One delivery must not end the worker, whatever is in it.
-            logger.exception("A callback could not be prepared.", extra={"action": "callback.error"})
-            return Reply(outcome=Outcome.ERROR, error="an error of ours, see the log")
         self._flight = Flight(origin=self._call.origin, rules=rules)
         checkpoint("started")
         return await sender.send(self._call, self._flight)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+CHANGED = ("state", "lost", "lease_token", "last_outcome", "last_status", "due_at", "end_reason", "finished_at")
+
+
 def take_back(alias: str, *, endpoints: Iterable[int], now: datetime) -> list[Notice]:
     """Make the `sending` rows of newly leased endpoints wait again, or condemn them at the third loss.
 
@@ -31,7 +34,7 @@ def take_back(alias: str, *, endpoints: Iterable[int], now: datetime) -> list[No
     notices = []
     for delivery in rows:
         attempt = _lose(delivery, now=now)
-        delivery.save(using=alias)
+        delivery.save(using=alias, update_fields=CHANGED)
         attempt.save(using=alias)
         if delivery.state == DeliveryState.DEAD:
             notices.append(Notice(delivery=delivery, attempt=attempt, final=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ def without(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, MASK)
     return text
+
+
+def trace(error: BaseException, secrets: Iterable[str]) -> str:
+    """Return an exception's traceback for the log, masked."""
+    return without(url("".join(traceback.format_exception(error))), secrets)
 
 
 def storable(data: bytes | str, *, limit: int) -> str:

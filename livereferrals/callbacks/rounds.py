@@ -177,8 +177,8 @@ class Rounds:
         except Exception:
             self._results = results + self._results
             raise
-        for done in every:
-            self._take_in(done, results)
+        for done, result in zip(every, results, strict=True):
+            self._take_in(done, [result])
 
     def _take_in(self, done: Turn, results: list[Result]) -> None:
         self._is_busy = bool(done.busy)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import ssl
 import time
-import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -164,7 +163,7 @@ def _failed(error: Exception, call: Call, flight: Flight) -> Reply:
     if outcome is Outcome.TIMEOUT and not flight.has_left:
         outcome = Outcome.TIMEOUT_CONNECT
     if outcome is Outcome.ERROR:
-        told = masking.without(masking.url("".join(traceback.format_exception(error))), call.secrets)
+        told = masking.trace(error, call.secrets)
         logger.error("A callback failed in an unexpected way.\n%s", told, extra={"action": "callback.error"})
     return Reply(outcome=outcome, error=_cause(error, outcome))
 

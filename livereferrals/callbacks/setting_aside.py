@@ -27,14 +27,15 @@ def is_about_data(error: BaseException) -> bool:
 def settle_one_by_one(results: Iterable[Result], *, in_flight: Mapping[int, int]) -> list[Turn]:
     """Write each result in a transaction of its own; a bad one without its excerpts, else it is set aside.
 
-    What is set aside stays `sending`, and is taken back as lost when the endpoint is leased anew.
+    Returns a turn for each; an empty one for what was set aside. What is set aside stays `sending`, and is taken back as lost when the endpoint is leased anew.
     """
     done = []
     for result in results:
+        turn = turns.Turn()
         for attempt in (result, _bare(result)):
             wish = turns.Wish(tokens={result.job.endpoint: result.job.token}, results=[attempt], in_flight=in_flight)
             try:
-                done.append(turns.turn(wish))
+                turn = turns.turn(wish)
                 break
             except DatabaseError as error:
                 if not is_about_data(error):
@@ -44,6 +45,7 @@ def settle_one_by_one(results: Iterable[Result], *, in_flight: Mapping[int, int]
                     result.job.delivery,
                     extra={"action": "result.refused"},
                 )
+        done.append(turn)
     return done
 
 

@@ -379,3 +379,21 @@ def test_stopping_worker_does_not_wait_for_ever(sink: PartnerSink, settings: Any
     row = reload(delivery)
     assert (row.state, row.attempts, row.last_outcome) == ("waiting", 1, "cancelled")
     assert endpoint_of(row.subscription).consecutive_failures == 0
+
+
+def test_exception_of_a_kind_never_seen_fails_its_delivery_only(
+    sink: PartnerSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """callback-S20: outcome `error`, retried, the traceback masked in the log; the worker lives."""
+    failures = iter([True])
+
+    def fail_once(stage: str) -> None:
+        if stage == "started" and next(failures, False):
+            raise ZeroDivisionError("https://partner.example/?token=abcdef")
+
+    delivery = owe(subscribe(sink.url()))
+    with running_worker(checkpoint=fail_once):
+        done = wait_for_state(delivery, DeliveryState.DELIVERED)
+    assert [attempt.outcome for attempt in done.attempt_log.all()] == ["error", "ok"]
+    assert "ZeroDivisionError" in caplog.text
+    assert "abcdef" not in caplog.text

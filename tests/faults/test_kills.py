@@ -12,7 +12,7 @@ import pytest
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
 from tests.partner import Answer
-from tests.servers import server_environment
+from tests.servers import daphne_server, server_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -146,3 +146,28 @@ def test_sigterm_ends_the_command_after_its_requests(sink: PartnerSink) -> None:
     assert reload(delivery).state == "delivered"
     assert wait_until(lambda: Endpoint.objects.get().lease_token is None)
     assert len(sink.calls) == 1
+
+
+def test_server_that_is_told_to_end_lets_its_embedded_worker_finish(sink: PartnerSink) -> None:
+    """callback-F31: SIGTERM of daphne stores the results of what is under way and repeats nothing."""
+    sink.default = Answer(delay_s=1.0)
+    with daphne_server() as server:
+        delivery = owe(subscribe(sink.url()))
+        sink.wait_for(1)
+        server.stop()
+        done = reload(delivery)
+        assert (done.state, done.attempts, len(sink.calls)) == ("delivered", 1, 1), server.output()
+        assert Endpoint.objects.get().lease_token is None
+
+
+def test_killed_server_delivers_when_it_is_started_again(sink: PartnerSink) -> None:
+    """callback-F31: without any traffic, at once on the same machine."""
+    sink.default = Answer(manner="hang")
+    with daphne_server() as server:
+        delivery = owe(subscribe(sink.url(), timeout_s=30))
+        sink.wait_for(1)
+        server.kill9()
+        sink.default = Answer()
+        server.start()
+        wait_for_state(delivery, DeliveryState.DELIVERED)
+    assert len(sink.calls) == 2
