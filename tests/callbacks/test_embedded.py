@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import os
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.db.backends.signals import connection_created
 
 from livereferrals.callbacks import embedded, processes, telling
@@ -25,10 +26,11 @@ from livereferrals.management import worker as command
 from livereferrals.management.commands.livereferrals import sub_commands
 from livereferrals.signals import callback_failed
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
+from tests.partner import Answer
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.partner import PartnerSink
 
@@ -82,23 +84,53 @@ def test_forked_child_starts_its_own() -> None:
     wait_until(lambda: len(worker_threads()) == 1)
 
 
+@contextlib.contextmanager
+def worker_connection(execute: Callable[..., Any]) -> Iterator[None]:
+    """Have every statement of the worker's connection pass through this execute wrapper."""
+
+    def reach(connection: Any, **kwargs: Any) -> None:
+        if threading.current_thread().name == "livereferrals-callbacks-database":
+            connection.execute_wrappers.append(execute)
+
+    connection_created.connect(reach)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(reach)
+
+
 @pytest.fixture
 def outage() -> Iterator[threading.Event]:
     """While it is set, the worker's connection fails as it does when the server is away."""
     away = threading.Event()
 
-    def fail(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+    def fail(go_on: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
         if away.is_set():
             raise OperationalError("the server closed the connection unexpectedly")
-        return execute(sql, parameters, many, context)
+        return go_on(sql, parameters, many, context)
 
-    def reach(connection: Any, **kwargs: Any) -> None:
-        if threading.current_thread().name == "livereferrals-callbacks-database":
-            connection.execute_wrappers.append(fail)
+    with worker_connection(fail):
+        yield away
 
-    connection_created.connect(reach)
-    yield away
-    connection_created.disconnect(reach)
+
+@pytest.mark.django_db(transaction=True)
+def test_result_that_the_database_refuses_is_written_without_its_excerpts(
+    sink: PartnerSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """callback-S10: one bad row does not lose the batch, nor itself."""
+
+    def refuse(go_on: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("INSERT") and "response_excerpt" in sql and "unstorable" in str(parameters):
+            raise DataError("invalid byte sequence")
+        return go_on(sql, parameters, many, context)
+
+    sink.answer_at("/bad", Answer(body=b"unstorable"))
+    bad, good = owe(subscribe(sink.url("/bad"))), owe(subscribe(sink.url("/good")))
+    with worker_connection(refuse), running_worker():
+        for delivery in (bad, good):
+            wait_for_state(delivery, DeliveryState.DELIVERED)
+    assert (reload(bad).attempt_log.get().response_excerpt, len(sink.calls)) == ("", 2)
+    assert "cannot be written" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)
@@ -237,3 +269,22 @@ async def test_worker_of_the_command_says_that_it_runs() -> None:
     worker.stop()
     await running
     assert "has ended" in said.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_receiver_that_never_ends_does_not_hold_the_worker_up(caplog: pytest.LogCaptureFixture) -> None:
+    """callback-F31: a stopping worker leaves it behind, and says so."""
+    let_go = threading.Event()
+
+    def hang(**kwargs: Any) -> None:
+        let_go.wait(30)
+
+    callback_failed.connect(hang)
+    teller = Teller()
+    try:
+        teller.tell([Notice(delivery=Delivery(state="waiting"), attempt=DeliveryAttempt(), final=False)])
+        await teller.aclose()
+    finally:
+        let_go.set()
+        callback_failed.disconnect(hang)
+    assert "left behind" in caplog.text
