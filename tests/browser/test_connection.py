@@ -233,6 +233,25 @@ async def test_late_frame_never_goes_over_a_newer_one(desk: Desk) -> None:
     assert await page.locator("main").get_attribute("data-cursor") == cursor
 
 
+async def test_frame_on_its_way_does_not_break_a_pause_and_is_not_lost(desk: Desk) -> None:
+    """dashboard-19: the server counts it as shown and will not send it again."""
+    gate = Gate()
+    page = await open_behind(desk, gate)
+    gate.hold_back = True
+    await hits(1)
+    await eventually(lambda: any("<data" in str(message) for message in gate.held))
+    await page.keyboard.press("p")
+    await screen.expect_state(page, "paused")
+    gate.hold_back = False
+    for message in gate.held:
+        gate.routes[-1].send(message)
+    gate.routes[-1].send('{"type":"waiting","n":7}')
+    await expect(page.locator(".lr-status__text")).to_contain_text("7 new")
+    assert (await screen.metrics(page))["hits"] == "0"
+    await page.keyboard.press("p")
+    await screen.expect_metric(page, "hits", "1")
+
+
 async def test_hidden_tab_holds_no_socket(desk: Desk) -> None:
     """dashboard-26: after 30 s; on return one socket and right numbers."""
     page = await desk.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from playwright.async_api import expect
 from tests.browser import screen
 from tests.dashboard import makers
 from tests.factories import home_link, make_link, make_partner
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,8 +211,26 @@ async def test_open_list_of_types_and_focus_survive_frames(desk: Desk) -> None:
     for count in range(1, 4):
         await write(makers.hit, link)
         await screen.expect_metric(page, "hits", str(count))
+    await expect(claim).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(f"{desk.server.url('/referrals/')}?type=claim")
+    await expect(claim).to_have_attribute("aria-current", "true")
     await expect(page.locator("details")).to_have_attribute("open", "")
     await expect(claim).to_be_focused()
+
+
+async def test_each_frame_is_acknowledged_once_shown(desk: Desk) -> None:
+    """dashboard-6: without the `ack` the server would wait 5 s with the next."""
+    link = await a_link()
+    page = await desk.open()
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda text: sent.append(str(text))))
+    await page.reload()
+    await screen.expect_state(page, "live")
+    await write(makers.hit, link)
+    await screen.expect_metric(page, "hits", "1")
+    cursor = await page.locator("main").get_attribute("data-cursor")
+    await eventually(lambda: json.dumps({"type": "ack", "cursor": cursor}, separators=(",", ":")) in sent)
 
 
 async def test_two_tabs_end_with_the_same_numbers(desk: Desk) -> None:
