@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from django import forms
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -18,22 +17,17 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
 
-class CopyMedia:
-    """The script and the style of copy buttons; mix into a `ModelAdmin`."""
-
-    class Media:
-        """What pages with copy buttons load."""
-
-        css: ClassVar = {"all": ["livereferrals/admin.css"]}
-        js: ClassVar = [forms.Script("livereferrals/admin.js", type="module")]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """An address with its explanation, as the partner's page shows it."""
 
     label: str
     url: str
+
+    @property
+    def button(self) -> SafeString:
+        """The address as text with its button."""
+        return copy_button(self.url)
 
 
 def link_path(identifier: str) -> str | None:
@@ -62,12 +56,14 @@ def partner_addresses(request: HttpRequest, uid: str) -> list[Address]:
 
 
 def copy_button(url: str) -> SafeString:
-    """Return the address as text with a button that copies it."""
+    """Return the address as text with a button that copies it, and says so to screen readers too (D-30)."""
     return format_html(
         '<span class="lr-copy"><code class="lr-copy__text">{url}</code> '
-        '<button type="button" class="button lr-copy__button" data-lr-copy="{url}">{label}</button>'
-        '<span class="lr-copy__said" role="status" data-lr-said="{said}"></span></span>',
+        '<button type="button" class="button lr-copy__button" data-lr-copy="{url}" aria-label="{spoken}">{label}</button>'
+        '<span class="lr-copy__said" role="status" data-lr-said="{said}" data-lr-selected="{selected}"></span></span>',
         url=url,
         label=_("Copy"),
+        spoken=_("Copy %(url)s") % {"url": url},
         said=_("Copied"),
+        selected=_("Selected; press Ctrl+C to copy"),
     )

@@ -9,11 +9,19 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals.admin.copying import CopyMedia, copy_button, link_path
-from livereferrals.tracking.models import ReferralLink
+from livereferrals.admin import picturing
+from livereferrals.admin.copying import copy_button, link_path
+from livereferrals.admin.deleting import CarefulDeleteAdmin, Related, related
+from livereferrals.admin.listing import BoundedPaginator
+from livereferrals.admin.styling import Styled
+from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
+from livereferrals.callbacks.models import Delivery
+from livereferrals.tracking.models import Confirmation, ReferralHit, ReferralLink
 
 if TYPE_CHECKING:
+    from django.db.models import Model
     from django.http import HttpRequest
+    from django.urls import URLPattern
     from django.utils.safestring import SafeString
 
 
@@ -60,6 +68,7 @@ class LinkInline(admin.TabularInline):
     extra = 0
     show_change_link = True
     can_delete = False
+    view_on_site = False
 
     @admin.display(description=_("address"))
     def address(self, link: ReferralLink) -> SafeString | str:
@@ -69,17 +78,20 @@ class LinkInline(admin.TabularInline):
 
 
 @admin.register(ReferralLink)
-class LinkAdmin(CopyMedia, admin.ModelAdmin):
+class LinkAdmin(Styled, CarefulDeleteAdmin, ToolsAdmin):
     """Links of partners, users and the house."""
 
     form = LinkForm
+    paginator = BoundedPaginator
+    switch_off_label = _("Disable it")
     list_display = ["identifier", "name", "owner_name", "disabled", "expires_at", "address"]
     list_filter = ["disabled", "owner"]
     list_select_related = ["partner", "user"]
     search_fields = ["identifier", "name", "partner__name", "partner__uid"]
     autocomplete_fields = ["partner"]
     raw_id_fields = ["user"]
-    readonly_fields = ["address", "created_at", "updated_at"]
+    search_help_text = _("A part of the identifier, of the link's name, or of the partner's name or uid.")
+    readonly_fields = ["address", "picture", "created_at", "updated_at"]
     show_full_result_count = False
     fieldsets = [
         (None, {"fields": ["name", "identifier", "address", "target"]}),
@@ -93,6 +105,15 @@ class LinkAdmin(CopyMedia, admin.ModelAdmin):
         (_("When it counts"), {"fields": ["disabled", "drop_pending", "starts_at", "expires_at"]}),
         (_("Notes"), {"fields": ["notes", "created_at", "updated_at"]}),
     ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: ReferralLink | None = None) -> Any:
+        """Show the address and its picture once there is a link to have them."""
+        first, *others = super().get_fieldsets(request, obj)
+        if obj is None:
+            others[-1] = (_("Notes"), {"fields": ["notes"]})
+            return [(None, {"fields": ["name", "identifier", "target"]}), *others]
+        picture = [] if link_path(obj.identifier) is None else ["picture"]
+        return [(None, {"fields": [*first[1]["fields"], *picture]}), *others]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ReferralLink | None = None) -> list[str]:
         """Keep the owner as it is once the link exists: hits refer to it."""
@@ -111,3 +132,41 @@ class LinkAdmin(CopyMedia, admin.ModelAdmin):
         """Show the link's path with a copy button."""
         path = link_path(link.identifier) if not link._state.adding else None
         return copy_button(path) if path else "-"
+
+    @admin.display(description=_("QR code"))
+    def picture(self, link: ReferralLink) -> SafeString:
+        """Show the address as a picture for print."""
+        return picturing.shown(link)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the picture."""
+        return [picturing.url_pattern(self), *super().get_urls()]
+
+    def get_tools(self, request: HttpRequest, obj: Model) -> list[Tool]:
+        """Lead to the link's hits."""
+        return list_tool(request, _("Hits"), "referralhit", link=str(obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: ReferralLink | None = None) -> bool:
+        """Return False for a partner's home link, which goes with the partner alone (L-08)."""
+        return super().has_delete_permission(request, obj) and not (obj is not None and obj.home)
+
+    def kept_for(self, obj: ReferralLink) -> list[Related]:
+        """Return the confirmations that were credited to the link's hits, and what was told of them."""
+        return [
+            *related(_("Confirmations"), Confirmation.objects.filter(hit__link=obj)),
+            *related(_("Deliveries"), Delivery.objects.filter(confirmation__hit__link=obj)),
+        ]
+
+    def going_with(self, obj: ReferralLink) -> list[Related]:
+        """Return the link's hits."""
+        return related(_("Hits"), ReferralHit.objects.filter(link=obj))
+
+    def is_on(self, obj: ReferralLink) -> bool:
+        """Return whether the link counts."""
+        return not obj.disabled
+
+    def switch_off(self, obj: ReferralLink) -> str:
+        """Disable the link."""
+        obj.disabled = True
+        obj.save(update_fields=["disabled", "updated_at"])
+        return "disabled"

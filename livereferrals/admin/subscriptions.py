@@ -9,13 +9,22 @@ from django.contrib import admin
 from django.forms.models import BaseInlineFormSet
 from django.utils.translation import gettext_lazy as _
 
+from livereferrals.admin import archiving, previewing
+from livereferrals.admin.filters import ArchivedFilter, PartnerFilter, TriggerFilter
+from livereferrals.admin.styling import Styled
+from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
 from livereferrals.callbacks import placeholders
 from livereferrals.callbacks.models import Method, Subscription
 from livereferrals.triggers import catalogue
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.db.models import Model, QuerySet
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
 
+
+SHOWN_URL = 60
+"""Characters of an address that a list shows."""
 
 DUPLICATE = _("This partner already has a subscription to this trigger.")
 
@@ -134,7 +143,13 @@ class SubscriptionInline(admin.StackedInline):
     extra = 0
     can_delete = False
     show_change_link = True
-    fields = ["trigger", "callback_url", "no_placeholder", "method"]
+    fields = ["trigger", "callback_url", "preview", "no_placeholder", "method"]
+    readonly_fields = ["preview"]
+
+    @admin.display(description=_("What is called"))
+    def preview(self, subscription: Subscription) -> Any:
+        """Show the address with sample values (D-16)."""
+        return previewing.of_subscription(subscription)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Leave archived ones out."""
@@ -142,32 +157,44 @@ class SubscriptionInline(admin.StackedInline):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(admin.ModelAdmin):
+class SubscriptionAdmin(Styled, ToolsAdmin):
     """All subscriptions."""
 
     form = SubscriptionForm
-    list_display = ["partner", "trigger", "callback_url", "method", "endpoint_state", "archived_at"]
-    list_display_links = ["trigger"]
-    list_filter = ["trigger", "endpoint__state", ("archived_at", admin.EmptyFieldListFilter)]
+    list_display = ["trigger", "partner", "called", "method", "endpoint_state", "archived_at"]
+    list_filter = [PartnerFilter, TriggerFilter, "endpoint__state", ArchivedFilter]
+    actions = ["archive"]
     list_select_related = ["partner", "endpoint"]
     search_fields = ["partner__name", "partner__uid", "trigger", "callback_url"]
+    search_help_text = _("A part of the partner's name or uid, of the trigger or of the address.")
     autocomplete_fields = ["partner"]
     show_full_result_count = False
     fieldsets = [
         (None, {"fields": ["partner", "trigger"]}),
-        (_("Where to call"), {"fields": ["callback_url", "no_placeholder", "method"]}),
+        (_("Where to call"), {"fields": ["callback_url", "preview", "no_placeholder", "method"]}),
         (_("When a confirmation is taken back"), {"fields": ["send_reversals", "reversal_url"]}),
         (_("Limits"), {"fields": ["timeout_s", "max_in_flight", "allow_plain_http"], "classes": ["collapse"]}),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> list[str]:
         """Keep the partner and the trigger of what exists; plain HTTP needs a permission of its own."""
-        fixed: list[str] = []
+        fixed: list[str] = ["preview"]
         if obj is not None:
             fixed.append("partner")
         if not request.user.has_perm("livereferrals.allow_plain_http"):
             fixed.append("allow_plain_http")
         return fixed
+
+    @admin.display(description=_("What is called"))
+    def preview(self, subscription: Subscription) -> Any:
+        """Show the address with sample values (D-16)."""
+        return previewing.of_subscription(subscription)
+
+    @admin.display(description=_("callback URL"), ordering="callback_url")
+    def called(self, subscription: Subscription) -> str:
+        """Show the beginning of the address; the whole is on the row's page."""
+        url = subscription.callback_url
+        return (url if len(url) <= SHOWN_URL else f"{url[:SHOWN_URL]}\N{HORIZONTAL ELLIPSIS}") or str(_("feed only"))
 
     @admin.display(description=_("state"), ordering="endpoint__state")
     def endpoint_state(self, subscription: Subscription) -> str:
@@ -180,3 +207,23 @@ class SubscriptionAdmin(admin.ModelAdmin):
         if obj is not None and obj.deliveries.exists():
             return False
         return super().has_delete_permission(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Leave Django's "Delete selected" out: subscriptions are archived."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    @admin.action(description=_("Archive the selected subscriptions"), permissions=["change"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
+        """Archive the selected subscriptions, after a question."""
+        return archiving.archive(self, request, queryset)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the preview."""
+        return [previewing.url_pattern(self), *super().get_urls()]
+
+    def get_tools(self, request: HttpRequest, obj: Model) -> list[Tool]:
+        """Lead to the partner's deliveries."""
+        uid = obj.partner.uid if isinstance(obj, Subscription) else ""
+        return list_tool(request, _("Deliveries"), "delivery", partner=uid)

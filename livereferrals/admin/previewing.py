@@ -1,0 +1,125 @@
+"""What a callback would look like, with sample values, beside the field where its address is typed (D-16)."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseNotAllowed
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+
+from livereferrals.callbacks import checking, payload, placeholders
+from livereferrals.callbacks.models import Method, Subscription
+from livereferrals.callbacks.payload import Facts
+from livereferrals.exceptions import Unrenderable
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+    from django.http import HttpRequest
+    from django.urls import URLPattern
+
+NAME = "livereferrals_subscription_preview"
+SAMPLE_ID: Final = "019e1c2a-7b3d-7c4e-9f10-2a3b4c5d6e{:02x}"
+SAMPLE_TIME: Final = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+PARTNERS_OWN: Final = "your-click-4711"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A request as it would go out, or why it cannot."""
+
+    method: str = ""
+    url: str = ""
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def preview(*, url: str, method: str, trigger: str, partner_uid: str, plain_http: bool) -> Preview | None:
+    """Return the request with sample values; `None` where no address is given. No look-up is made."""
+    typed = url.strip()
+    if not typed:
+        return None
+    mistakes = checking.mistakes_in(typed, plain_http=plain_http)
+    if mistakes:
+        return Preview(problem=" ".join(mistakes[0].messages))
+    template = placeholders.parse(typed)
+    try:
+        rendered = template.render(sample_values(trigger=trigger, partner_uid=partner_uid))
+    except Unrenderable as error:
+        return Preview(problem=str(error))
+    shown_method = method if method in Method.values else Method.POST
+    notes = template.warnings(method=shown_method)
+    if shown_method == Method.POST:
+        notes = [_("The event goes along as JSON, with a signature."), *notes]
+    return Preview(method=shown_method, url=rendered, notes=tuple(notes))
+
+
+def sample_values(*, trigger: str, partner_uid: str) -> dict[str, str]:
+    """Return a made-up value for every placeholder."""
+    ids = [uuid.UUID(SAMPLE_ID.format(number)) for number in range(4)]
+    event: dict[str, Any] = {
+        "type": "confirmation",
+        "time": SAMPLE_TIME.isoformat(),
+        "partner": partner_uid or "aB3dE5fG",
+        "link": {"identifier": "spring-sale"},
+        "data": {
+            "visitor": str(ids[0]),
+            "hit": str(ids[1]),
+            "confirmation": str(ids[2]),
+            "trigger": trigger or "Order paid",
+            "reference": "A-1001",
+            "amount": "49.90",
+            "currency": "EUR",
+            "click_id": PARTNERS_OWN,
+            "subs": [f"sub{number}" for number in range(1, 6)],
+        },
+    }
+    return payload.values(event, Facts(delivery=ids[3], attempt=1, hit_at=SAMPLE_TIME)) | {"reason": "refund"}
+
+
+def of_subscription(subscription: Subscription) -> Any:
+    """Return the preview of a row as it stands, in the frame that the script keeps up to date."""
+    partner = getattr(subscription, "partner", None) if subscription.partner_id else None
+    found = preview(
+        url=subscription.callback_url,
+        method=subscription.method,
+        trigger=subscription.trigger,
+        partner_uid=partner.uid if partner is not None else "",
+        plain_http=subscription.allow_plain_http,
+    )
+    return render_to_string(
+        "admin/livereferrals/subscription/_preview_frame.html", {"preview": found, "url": reverse(f"admin:{NAME}")}
+    )
+
+
+def url_pattern(model_admin: ModelAdmin) -> URLPattern:
+    """Return where the script asks."""
+
+    def view(request: HttpRequest) -> HttpResponse:
+        return answer(model_admin, request)
+
+    return path("preview/", model_admin.admin_site.admin_view(view), name=NAME)
+
+
+def answer(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """Answer with the preview of what is being typed; the address may hold a secret, so it comes in a POST's body."""
+    if not (model_admin.has_add_permission(request) or model_admin.has_change_permission(request)):
+        raise PermissionDenied
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    found = preview(
+        url=request.POST.get("callback_url", "")[:4000],
+        method=request.POST.get("method", ""),
+        trigger=request.POST.get("trigger", ""),
+        partner_uid="",
+        plain_http=bool(request.POST.get("allow_plain_http")),
+    )
+    return HttpResponse(
+        render_to_string("admin/livereferrals/subscription/_preview.html", {"preview": found}),
+        headers={"Cache-Control": "no-store"},
+    )
