@@ -32,6 +32,7 @@ from livereferrals.setting_types import (
     optional_texts,
     patterns,
     ports,
+    rule,
     span,
     spans,
     text,
@@ -187,8 +188,8 @@ class Settings(RootGroup):
     """Whether the hits of somebody on a link of its own may be credited."""
     REPEAT_WINDOW = Setting(timedelta(hours=24), span)
     """A second follow of one link by one visitor inside it is a repeat."""
-    ATTRIBUTION = Setting("last_click", one_of("last_click", "first_click"))
-    """Which eligible hit is credited."""
+    ATTRIBUTION = Setting("last_click", rule)
+    """Which eligible hit is credited: `last_click`, `first_click`, or the dotted path of `f(hits) -> hit | None`."""
     ATTRIBUTION_WINDOW = Setting[timedelta | None](timedelta(days=90), optional_span)
     """How old a hit may be to be credited; `None`: no limit."""
     IP = Setting("truncate", one_of("truncate", "full", "none"))

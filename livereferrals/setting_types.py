@@ -64,6 +64,15 @@ def patterns(value: object) -> tuple[re.Pattern[str], ...]:
     )
 
 
+def rule(value: object) -> str:
+    """Parse the name of a rule of attribution, or the dotted path of one, of a length that rows can hold."""
+    if value in ("last_click", "first_click") or (isinstance(value, str) and "." in value and len(value) <= 100):
+        return str(value)
+    raise ValueError(
+        f"expected one of 'last_click', 'first_click' and dotted paths of up to 100 characters, got {value!r}"
+    )
+
+
 def whole(low: int, high: int) -> Callable[[object], int]:
     """Parse a whole number between `low` and `high`, both included."""
 

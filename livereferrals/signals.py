@@ -5,7 +5,7 @@
 | `hit_recorded`       | `ReferralHit`    | `hit`, `link`, `visitor`, `user`                     |
 | `referral_claimed`   | `Visitor`        | `visitor`, `user`, `hits` (a list of `ReferralHit`)  |
 | `referral_confirmed` | `Confirmation`   | `confirmation`, `hit`, `visitor`, `user`, `trigger`  |
-| `referral_reversed`  | `Confirmation`   | `confirmation`, `reversal`                           |
+| `referral_reversed`  | `Confirmation`   | `confirmation`, `reversal`, `hit`, `visitor`, `user`, `trigger` |
 | `callback_delivered` | `Delivery`       | `delivery`, `attempt`                                |
 | `callback_failed`    | `Delivery`       | `delivery`, `attempt`, `final`                       |
 """

@@ -213,10 +213,33 @@ def test_a_hit_is_recorded_without_http() -> None:
     assert api.record_hit(link, visitor=hit.visitor).visitor == hit.visitor
 
 
+def test_many_are_confirmed_in_one_transaction(bob: SimpleNamespace) -> None:
+    """S-56: rows that were written without signals; a "no" is a result, and an error undoes all of them."""
+    rows: list[dict[str, Any]] = [{"user": bob.user, "reference": number} for number in (1, 2, 2)]
+    results = api.confirm_many(PAID, (row for row in rows))
+    assert [result.reason for result in results] == [
+        Reason.CONFIRMED,
+        Reason.CONFIRMED,
+        Reason.DUPLICATE_REFERENCE,
+    ]
+    with pytest.raises(TypeError):
+        api.confirm_many(
+            PAID, [{"user": bob.user, "reference": 3}, {"user": bob.user, "amount": 1.5, "currency": "EUR"}]
+        )
+    assert Confirmation.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_twin_of_many_does_the_same(bob: SimpleNamespace) -> None:
+    """S-56, N-18: on the event loop."""
+    results = async_to_sync(api.aconfirm_many)(PAID, [{"user": bob.user, "reference": "A-1"}])
+    assert [result.created for result in results] == [True]
+
+
 # --- the twins ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["record_hit", "confirm", "attribute"])
+@pytest.mark.parametrize("name", ["record_hit", "confirm", "confirm_many", "reverse", "attribute"])
 def test_a_twin_has_the_signature_of_its_sibling(name: str) -> None:
     """N-18: `a...`, with the same parameters and result."""
     plain, twin = getattr(api, name), getattr(api, f"a{name}")

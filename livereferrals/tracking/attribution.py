@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from livereferrals.tracking.reasons import Place, Reason
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 TRACE_VERSION: Final = 1
 LISTED: Final = 50
@@ -91,21 +92,29 @@ class Choice:
     """Hits looked at and not listed."""
 
 
-def choose(candidates: Iterable[Candidate], *, rule: str, window: timedelta | None, at: datetime) -> Choice:
-    """Return the hit that the rule credits: the latest eligible one for last click, else the earliest.
+Pick = Callable[[Sequence[Candidate]], Candidate | None]
+"""A rule of the host's own: which of the eligible hits, given oldest first, is credited, if any."""
+
+
+def choose(
+    candidates: Iterable[Candidate], *, rule: str, window: timedelta | None, at: datetime, pick: Pick | None = None
+) -> Choice:
+    """Return the hit that the rule credits: the latest eligible one for last click, the earliest for first click.
 
     Hits that may not be credited are stepped over. Of equal times the higher hit id goes first (A-01).
 
     Args:
         candidates: all hits of the subject, in any order.
-        rule: `last_click` or `first_click`.
+        rule: `last_click`, `first_click`, or the name of the host's own rule.
         window: how old a hit may be, to the second; `None` for no limit.
         at: the time of the conversion; a later hit counts as of this time (A-04).
+        pick: the host's own rule (A-07).
     """
     ordered = in_order(candidates, rule=rule, at=at)
     refusals = [refusal(candidate, window=window, at=at) for candidate in ordered]
-    chosen = next((each for each, refused in zip(ordered, refusals, strict=True) if refused is None), None)
-    passed_over = Place.OLDER if rule == LAST_CLICK else Place.NEWER
+    eligible = [each for each, refused in zip(ordered, refusals, strict=True) if refused is None]
+    chosen = next(iter(eligible), None) if pick is None or not eligible else pick(eligible[::-1])
+    passed_over = _passed_over(rule, chosen)
     considered = tuple(
         Considered(
             candidate=candidate,
@@ -118,10 +127,23 @@ def choose(candidates: Iterable[Candidate], *, rule: str, window: timedelta | No
         rule=rule,
         window=window,
         at=at,
-        reason=Reason.CONFIRMED if chosen else furthest(refused for refused in refusals if refused),
+        reason=_outcome(chosen, eligible, refusals),
         chosen=chosen,
         considered=considered,
     )
+
+
+def _passed_over(rule: str, chosen: Candidate | None) -> Place | Reason:
+    """Return the verdict of an eligible hit that is not credited."""
+    if chosen is None:
+        return Reason.CONDITION
+    return {LAST_CLICK: Place.OLDER, FIRST_CLICK: Place.NEWER}.get(rule, Place.PRECEDENCE)
+
+
+def _outcome(chosen: Candidate | None, eligible: Sequence[Candidate], refusals: Iterable[Reason | None]) -> Reason:
+    if chosen is not None:
+        return Reason.CONFIRMED
+    return Reason.CONDITION if eligible else furthest(refused for refused in refusals if refused)
 
 
 def in_order(candidates: Iterable[Candidate], *, rule: str, at: datetime) -> list[Candidate]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import BooleanField, Case, CharField, Count, F, Q, QuerySet, Value, When
+from django.db.models import BooleanField, Case, CharField, Count, F, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Least
 
 from livereferrals import conf
-from livereferrals.tracking import attribution
+from livereferrals.tracking import attribution, rules
 from livereferrals.tracking.attribution import Candidate, Choice
 from livereferrals.tracking.models import ReferralHit
 from livereferrals.tracking.reasons import Reason
@@ -58,11 +58,13 @@ class Question:
     at: datetime
     """The time of the conversion."""
     rule: str
-    """`last_click` or `first_click`."""
+    """`last_click`, `first_click`, or the dotted path of the host's own rule."""
     window: timedelta | None
     """How old a hit may be; `None`: no limit."""
     subscribed: QuerySet[Any, Any] | None = None
     """Ids of the partners that are subscribed to the trigger; `None`: not asked."""
+    until: datetime | None = None
+    """Only hits made until then are looked at; `None`: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +83,19 @@ def current_hit(person: Person, *, at: datetime) -> ReferralHit | None:
 
 
 def attribute(person: Person, question: Question) -> Found:
-    """Return the hit that is credited to the person, with the reasons. 1 query up to 50 hits, else 3 (A-16)."""
+    """Return the hit that is credited to the person, with the reasons.
+
+    1 query up to 50 hits, else 2 if a hit is credited and 3 at most (A-16).
+    """
     hits = _described(person, question)
     rows = list(_ordered(hits, question)[: attribution.LISTED + 1])
-    if len(rows) <= attribution.LISTED:
-        return _found(rows, question)
-    return _found_in_long_history(hits, rows[:-1], question)
+    is_long = len(rows) > attribution.LISTED
+    if not rules.is_path(question.rule):
+        return _found_in_long_history(hits, rows[:-1], question) if is_long else _found(rows, question)
+    try:
+        return _found_by_own_rule(hits, rows[:-1] if is_long else rows, question, is_long=is_long)
+    except rules.RuleFailed:
+        return attribute(person, replace(question, rule=attribution.LAST_CLICK))
 
 
 def credit(hit: ReferralHit, *, person: Person, question: Question) -> Found:
@@ -94,9 +103,9 @@ def credit(hit: ReferralHit, *, person: Person, question: Question) -> Found:
     return _found(list(_described(person, question, only=hit)), question)
 
 
-def _found(rows: Sequence[ReferralHit], question: Question) -> Found:
+def _found(rows: Sequence[ReferralHit], question: Question, *, pick: attribution.Pick | None = None) -> Found:
     choice = attribution.choose(
-        [_candidate(row) for row in rows], rule=question.rule, window=question.window, at=question.at
+        [_candidate(row) for row in rows], rule=question.rule, window=question.window, at=question.at, pick=pick
     )
     chosen = choice.chosen
     return Found(
@@ -107,23 +116,55 @@ def _found(rows: Sequence[ReferralHit], question: Question) -> Found:
 
 
 def _found_in_long_history(hits: QuerySet[ReferralHit], rows: list[ReferralHit], question: Question) -> Found:
-    """Let the database find the eligible hit, and count what is not listed. Two queries."""
+    """Let the database find the eligible hit, and count what is not listed. One query, or two."""
     judged = hits.annotate(verdict=_verdict(question))
-    best = _ordered(judged.filter(verdict=ELIGIBLE), question).first()
-    counts = dict(judged.order_by().values_list("verdict").annotate(Count("pk")))
-    if best is not None and best not in rows:
-        rows = [*rows, best]
-    found = _found(rows, question)
-    reason = found.choice.reason
+    total = hits.order_by().annotate(every=Value(1)).values("every").annotate(total=Count("pk")).values("total")
+    best = _ordered(judged.filter(verdict=ELIGIBLE), question).annotate(total=Subquery(total)).first()
     if best is None:
-        reason = attribution.furthest(Reason(verdict) for verdict in counts if verdict != ELIGIBLE)
-    choice = replace(found.choice, reason=reason, omitted=sum(counts.values()) - len(rows))
-    return replace(found, choice=choice)
+        return _refused(judged, rows, question)
+    found = _found(rows if best in rows else [*rows, best], question)
+    omitted: int = best.total - len(found.choice.considered)
+    return replace(found, choice=replace(found.choice, omitted=omitted))
+
+
+def _refused(judged: QuerySet[Any], rows: list[ReferralHit], question: Question) -> Found:
+    """Return the reason of all hits, those included that are not listed. One query."""
+    counts = dict(judged.order_by().values_list("verdict").annotate(Count("pk")))
+    found = _found(rows, question)
+    reason = attribution.furthest(Reason(verdict) for verdict in counts)
+    return replace(found, choice=replace(found.choice, reason=reason, omitted=sum(counts.values()) - len(rows)))
+
+
+def _found_by_own_rule(
+    hits: QuerySet[ReferralHit], listed: list[ReferralHit], question: Question, *, is_long: bool
+) -> Found:
+    """Let the host's own rule choose among the newest eligible hits (A-07). No query, or two for a long history.
+
+    Raises:
+        RuleFailed: it has no usable answer.
+    """
+    rows = {row.pk: row for row in listed}
+    judged = hits.annotate(verdict=_verdict(question))
+    if is_long:
+        rows |= {row.pk: row for row in _ordered(judged.filter(verdict=ELIGIBLE), question)[: rules.MOST]}
+
+    def pick(eligible: Sequence[Candidate]) -> Candidate | None:
+        named = rules.ask(question.rule, [rows[each.hit] for each in eligible[-rules.MOST :]])
+        return None if named is None else next(each for each in eligible if each.hit == named.pk)
+
+    found = _found(list(rows.values()), question, pick=pick)
+    if not is_long:
+        return found
+    if found.choice.reason not in (Reason.CONFIRMED, Reason.CONDITION):
+        return _refused(judged, listed, question)
+    return replace(found, choice=replace(found.choice, omitted=hits.order_by().count() - len(rows)))
 
 
 def _described(person: Person, question: Question, *, only: ReferralHit | None = None) -> QuerySet[ReferralHit]:
     """Return the hits with their link, partner and visitor, and what a row alone does not tell."""
     hits = person.hits() if only is None else ReferralHit.objects.filter(pk=only.pk)
+    if question.until is not None:
+        hits = hits.filter(created_at__lte=question.until)
     return hits.select_related("link", "partner", "visitor").annotate(
         own_link=_boolean(_own_link(person)), subscribed=_boolean(_subscribed(question))
     )
@@ -131,6 +172,10 @@ def _described(person: Person, question: Question, *, only: ReferralHit | None =
 
 def _own_link(person: Person) -> Q:
     """Whether the person followed a link of its own, also where the row cannot know it yet (L-37, L-38)."""
+    if conf.settings.SELF_REFERRALS == "allow":
+        return Q(pk__in=())
+    if conf.settings.SELF_REFERRALS == "allow":
+        return Q(pk__isnull=True)
     flagged = Q(self_referral=True)
     if person.user_pk is None:
         return flagged

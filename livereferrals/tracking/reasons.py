@@ -11,7 +11,7 @@ class Reason(models.TextChoices):
 
     UNKNOWN_TRIGGER = "unknown-trigger", _("no trigger of this name is in the settings")
     TRIGGER_DISABLED = "trigger-disabled", _("the trigger is switched off")
-    CONDITION = "condition", _("the trigger's condition did not hold")
+    CONDITION = "condition", _("the trigger's condition, or the project's own rule, said no")
     BAD_MAPPING = "bad-mapping", _("the trigger's settings name something that was not there")
     ERROR = "error", _("an error stopped it; the log has the details")
     DUPLICATE_REFERENCE = "duplicate-reference", _("this reference was confirmed before")
@@ -35,4 +35,13 @@ class Place(models.TextChoices):
     CREDITED = "credited", _("credited")
     OLDER = "older", _("a later hit was credited")
     NEWER = "newer", _("an earlier hit was credited")
-    PRECEDENCE = "precedence", _("a hit of a preferred kind was credited")
+    PRECEDENCE = "precedence", _("the rule preferred another hit")
+
+
+class ReversalOutcome(models.TextChoices):
+    """What became of an attempt to take a confirmation back (N-08 to N-10)."""
+
+    REVERSED = "reversed", _("it was taken back, as a whole or in part")
+    ALREADY_REVERSED = "already-reversed", _("it was taken back before")
+    NOT_FOUND = "not-found", _("there is no such confirmation")
+    EXCEEDS_AMOUNT = "exceeds-amount", _("more than what is left of its amount")

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, router, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, Value
+from django.db.models.functions import Coalesce, Least
 
 from livereferrals import conf, signals
 from livereferrals.callbacks import outbox
-from livereferrals.callbacks.models import Subscription
 from livereferrals.events import log
-from livereferrals.tracking import attribution, history
-from livereferrals.tracking.amounts import Money
-from livereferrals.tracking.attribution import FIRST_CLICK, LAST_CLICK
+from livereferrals.tracking import attribution, history, rules
 from livereferrals.tracking.entries import confirmation_entry
 from livereferrals.tracking.history import Found, Question
 from livereferrals.tracking.models import Confirmation, ReferralHit
 from livereferrals.tracking.reasons import Reason
+from livereferrals.triggers import earlier, subjects
 from livereferrals.triggers.declaration import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -30,7 +29,12 @@ if TYPE_CHECKING:
     from livereferrals.triggers.declaration import Trigger
     from livereferrals.triggers.subjects import Subject
 
-logger = logging.getLogger(__name__)
+LOOKS: Final = 3
+"""How often a conversion is looked at, when what was found has gone each time that it was to be written."""
+
+
+class Changed(Exception):  # noqa: N818 - says what happened
+    """What was looked at is not there any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +65,12 @@ def question(
         at=at,
         rule=_known_rule(rule or trigger.attribution) or conf.settings.ATTRIBUTION,
         window=conf.settings.ATTRIBUTION_WINDOW if chosen_window is UNSET else chosen_window,
-        subscribed=Subscription.objects.filter(trigger=trigger.name, archived_at__isnull=True).values("partner_id"),
+        subscribed=outbox.subscriptions_to(trigger.name).values("partner_id"),
     )
 
 
 def _known_rule(rule: str | None) -> str | None:
-    return rule if rule in (LAST_CLICK, FIRST_CLICK) else None
+    return rule if rule in rules.BUILT_IN or rules.is_path(rule) else None
 
 
 def examine(conversion: Conversion, subject: Subject | None, *, asked: Question | None = None) -> Result:
@@ -78,9 +82,9 @@ def examine(conversion: Conversion, subject: Subject | None, *, asked: Question 
     if refused is not None:
         return refused
     asked = question(conversion.trigger, at=conversion.occurred_at) if asked is None else asked
-    earlier = _earlier_reference(conversion) or _earlier_once(conversion, subject)
-    if earlier is not None:
-        return _refused(earlier.reason, asked, subject=subject, confirmation=earlier.confirmation)
+    found_before = earlier.find(conversion, subject)
+    if found_before is not None:
+        return _refused(found_before.reason, asked, subject=subject, confirmation=found_before.confirmation)
     if subject is None:
         return _refused(Reason.NO_SUBJECT, asked, subject=None)
     found = _attribute(subject, asked)
@@ -91,22 +95,27 @@ def examine(conversion: Conversion, subject: Subject | None, *, asked: Question 
 def confirm(conversion: Conversion, subject: Subject | None) -> Result:
     """Confirm in the host's transaction, or in one of its own: confirmation, event and deliveries, or nothing.
 
-    Of several calls at once with one reference, or for one person, one confirms and the others are told so (S-45). The
-    host's transaction stays usable whatever happens. Two savepoints inside of a transaction, one transaction outside.
+    Of several calls at once with one reference, or for one person, one confirms and the others are told so (S-45). What
+    is deleted or claimed between the look and the write is looked at anew. The host's transaction stays usable whatever
+    happens. Two savepoints inside of a transaction, one transaction outside.
     """
-    with _savepoint():
-        result = examine(conversion, subject)
-    if result.reason is not Reason.CONFIRMED or subject is None or result.hit is None:
-        return result
-    try:
-        with transaction.atomic(using=_alias()):
-            return _write(conversion, subject, hit=result.hit, trace=result.trace)
-    except IntegrityError:
-        earlier = _earlier_reference(conversion) or _earlier_once(conversion, subject, hit=result.hit)
-        if earlier is None:
-            raise
-        trace = {**result.trace, "outcome": str(earlier.reason), "chosen": None}
-        return Result(reason=earlier.reason, confirmation=earlier.confirmation, trace=trace)
+    for _ in range(LOOKS):
+        with _savepoint():
+            result = examine(conversion, subject)
+        if result.reason is not Reason.CONFIRMED or subject is None or result.hit is None:
+            return result
+        try:
+            with transaction.atomic(using=_alias()):
+                return _write(conversion, subject, hit=result.hit, trace=result.trace)
+        except Changed:
+            subject = subjects.renewed(subject)
+        except IntegrityError:
+            found_before = earlier.find(conversion, subject, hit=result.hit)
+            if found_before is None:
+                raise
+            trace = {**result.trace, "outcome": str(found_before.reason), "chosen": None}
+            return Result(reason=found_before.reason, confirmation=found_before.confirmation, trace=trace)
+    return refuse(conversion.trigger, Reason.NO_HITS, at=conversion.occurred_at, subject=subject)
 
 
 def refused_by(trigger: Trigger, *, at: datetime) -> Result | None:
@@ -129,70 +138,6 @@ def _refused(
     return Result(reason=reason, confirmation=confirmation, trace=attribution.trace(choice, subject=described))
 
 
-# --- what was confirmed before ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
-    """A confirmation that stands in the way."""
-
-    reason: Reason
-    confirmation: Confirmation
-
-
-def _earlier_reference(conversion: Conversion) -> Earlier | None:
-    """Return what has confirmed this reference (S-31, 4 and 5). At most one query."""
-    if conversion.reference is None:
-        return None
-    found = Confirmation.objects.filter(trigger=conversion.trigger.name, reference=conversion.reference).first()
-    if found is None:
-        return None
-    _tell_other_amount(conversion, found)
-    reason = Reason.DUPLICATE_REFERENCE if found.reversed_at is None else Reason.ALREADY_REVERSED
-    return Earlier(reason=reason, confirmation=found)
-
-
-def _earlier_once(conversion: Conversion, subject: Subject | None, *, hit: ReferralHit | None = None) -> Earlier | None:
-    """Return what has confirmed this person, for a trigger that confirms once (S-31, 7). At most one query.
-
-    What was reversed lets another reference through, and nothing without one (N-11).
-    """
-    if not conversion.once or subject is None:
-        return None
-    found = (
-        Confirmation.objects.filter(_same_person(subject, hit=hit), trigger=conversion.trigger.name)
-        .order_by(F("reversed_at").asc(nulls_first=True), "id")
-        .first()
-    )
-    if found is None or (found.reversed_at is not None and conversion.reference is not None):
-        return None
-    return Earlier(reason=Reason.ALREADY_CONFIRMED, confirmation=found)
-
-
-def _same_person(subject: Subject, *, hit: ReferralHit | None) -> Q:
-    """Match the confirmations of the user, of all browsers of the user, and of this browser (S-44)."""
-    person = subject.person
-    visitors = {visitor.pk for visitor in (person.visitor, hit.visitor if hit else None) if visitor is not None}
-    same = Q(visitor_id__in=visitors)
-    if person.user_pk is not None:
-        same |= Q(user_id=person.user_pk) | Q(visitor__user_id=person.user_pk)
-    return same
-
-
-def _tell_other_amount(conversion: Conversion, earlier: Confirmation) -> None:
-    """Log that a repeat names another amount; the first one stays (N-04)."""
-    before = Money(micros=earlier.amount_micros, currency=earlier.currency)
-    if conversion.money.micros is None or conversion.money == before:
-        return
-    logger.warning(
-        "Confirmation %s stays at %s; a repeat of its reference says %s.",
-        earlier.pk,
-        before,
-        conversion.money,
-        extra={"action": "confirmation.other-amount", "confirmation": str(earlier.pk)},
-    )
-
-
 # --- the rows -------------------------------------------------------------------------------------------------------------------
 
 
@@ -203,7 +148,12 @@ def _attribute(subject: Subject, asked: Question) -> Found:
 
 
 def _write(conversion: Conversion, subject: Subject, *, hit: ReferralHit, trace: dict[str, Any]) -> Result:
-    """Write the confirmation, its event and what is owed; five statements at most."""
+    """Write the confirmation, its event and what is owed; five statements at most.
+
+    Raises:
+        Changed: the hit, its browser or the user is not what it was when it was looked at.
+    """
+    _hold(hit, user_pk=subject.person.user_pk, at=conversion.occurred_at)
     confirmation = Confirmation(
         trigger=conversion.trigger.name,
         hit=hit,
@@ -222,13 +172,26 @@ def _write(conversion: Conversion, subject: Subject, *, hit: ReferralHit, trace:
         origin=conversion.origin,
     )
     confirmation.save(force_insert=True)
-    if hit.confirmed_at is None:
-        ReferralHit.objects.filter(pk=hit.pk, confirmed_at__isnull=True).update(confirmed_at=conversion.occurred_at)
-        hit.confirmed_at = conversion.occurred_at
     event = log.append(confirmation_entry(confirmation))
     outbox.owe(confirmation, event)
     _tell_after_commit(confirmation)
     return Result(reason=Reason.CONFIRMED, confirmation=confirmation, created=True, hit=hit, trace=trace)
+
+
+def _hold(hit: ReferralHit, *, user_pk: Any, at: datetime) -> None:
+    """Date the hit by its first confirmation (N-13), which locks it: whoever deletes or claims it has to wait.
+
+    A foreign key alone would not do: PostgreSQL looks at it when the host commits, and the host would get the error.
+
+    Raises:
+        Changed: it has gone or belongs to somebody else, or the user has gone.
+    """
+    rows = ReferralHit.objects.filter(pk=hit.pk, visitor=hit.visitor_id, user=hit.user_id)
+    if user_pk is not None:
+        rows = rows.filter(Exists(get_user_model()._default_manager.filter(pk=user_pk)))
+    if not rows.update(confirmed_at=Coalesce(Least("confirmed_at", Value(at)), Value(at))):
+        raise Changed
+    hit.confirmed_at = at if hit.confirmed_at is None else min(at, hit.confirmed_at)
 
 
 def _tell_after_commit(confirmation: Confirmation) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
@@ -79,6 +79,16 @@ def find(
 def of_hit(hit: ReferralHit) -> Subject:
     """Return the subject of a chosen hit: who made it. At most two queries."""
     return Subject(person=Person(user=hit.user, visitor=hit.visitor), how="hit", hit=hit)
+
+
+def renewed(subject: Subject) -> Subject:
+    """Return the subject as it is now in the database: a user or a visitor that has gone is nobody. At most two queries."""
+    user, visitor = subject.person.user, subject.person.visitor
+    person = Person(
+        user=None if user is None else get_user_model()._default_manager.filter(pk=user.pk).first(),
+        visitor=None if visitor is None else Visitor.objects.filter(pk=visitor.pk).first(),
+    )
+    return replace(subject, person=person)
 
 
 def usable_user(who: object) -> AbstractBaseUser | None:

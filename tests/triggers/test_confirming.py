@@ -10,14 +10,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
-from django.db import IntegrityError, connection, connections, transaction
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from livereferrals.callbacks.models import Delivery
 from livereferrals.events.models import Event, EventType
 from livereferrals.signals import referral_confirmed
-from livereferrals.tracking.models import Confirmation, ReferralHit, ReferralLink
+from livereferrals.tracking.claiming import claim
+from livereferrals.tracking.models import Confirmation, ReferralHit, ReferralLink, Visitor
 from livereferrals.tracking.reasons import Reason
 from livereferrals.triggers import Trigger, complete_trigger
 from tests.factories import (
@@ -278,9 +279,7 @@ def test_a_visitor_who_confirmed_and_was_claimed_is_the_same_person(world: Simpl
     make_hit(link=world.house1, visitor=visitor)
     assert pay(visitor).created
     user = make_user()
-    visitor.user, visitor.claimed_at = user, timezone.now()
-    visitor.save()
-    ReferralHit.objects.update(user=user)
+    assert claim(visitor, user=user, now=timezone.now())
     make_hit(link=world.house1, visitor=make_visitor(user=user))
     assert refused(complete_trigger(None, "Order paid", user=user)) is Reason.ALREADY_CONFIRMED
 
@@ -567,12 +566,64 @@ def test_who_comes_second_between_look_and_write_is_told(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_integrity_error_that_is_no_repeat_is_not_hidden(world: SimpleNamespace) -> None:
-    """S-45: the hit has gone meanwhile; nobody has confirmed, so nobody is told that."""
-    hit = make_hit(link=world.abc123)
-    with meanwhile(hit.delete), pytest.raises(IntegrityError):
-        pay(hit.visitor)
-    assert not Confirmation.objects.exists()
+def test_a_hit_that_is_deleted_meanwhile_was_never_there(world: SimpleNamespace) -> None:
+    """S-45: the next candidate is credited, or there are no hits; the host's transaction commits in either case."""
+    visitor, now = make_visitor(), timezone.now()
+    older = make_hit(link=world.abc123, visitor=visitor, created_at=now - timedelta(hours=1))
+    newer = make_hit(link=world.abc123, visitor=visitor, created_at=now)
+    with meanwhile(newer.delete), host_transaction():
+        assert pay(visitor, reference="A-1").hit == older
+    lone = make_hit(link=world.abc123)
+    with meanwhile(lone.delete), host_transaction():
+        assert refused(pay(lone.visitor, reference="A-2")) is Reason.NO_HITS
+    assert Confirmation.objects.get().reference == "A-1"
+
+
+@contextmanager
+def host_transaction() -> Iterator[None]:
+    """On PostgreSQL the host's own transaction, in which foreign keys are looked at when it commits.
+
+    On SQLite nobody else can write while one is open.
+    """
+    if connection.vendor == "sqlite":
+        yield
+        return
+    with transaction.atomic():
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("gone", ["visitor", "user"])
+def test_a_person_who_is_deleted_meanwhile_is_nobody(world: SimpleNamespace, gone: str) -> None:
+    """S-37, S-45: a visitor or a user whose row has gone; what is left of the subject counts, and nothing fails later."""
+    user = make_user()
+    hit = make_hit(link=world.abc123, visitor=make_visitor(user=user) if gone == "visitor" else make_visitor())
+    assert hit.visitor is not None
+    act: Any = hit.visitor.delete if gone == "visitor" else User.objects.get(pk=user.pk).delete
+    with meanwhile(act), host_transaction():
+        result = complete_trigger(None, "Order paid", user=user, visitor=hit.visitor)
+    assert result.confirmation is not None
+    found = Confirmation.objects.get()
+    assert (found.hit, found.visitor, found.user) == (
+        (hit, None, user) if gone == "visitor" else (hit, hit.visitor, None)
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_between_look_and_write_is_seen(world: SimpleNamespace) -> None:
+    """S-44, S-45: the confirmation is the user's, who is not confirmed again elsewhere."""
+    user, visitor = make_user(), make_visitor()
+    make_hit(link=world.abc123, visitor=visitor)
+    with meanwhile(lambda: claim(visitor, user=user, now=timezone.now())), host_transaction():
+        assert pay(make_copy(visitor)).created
+    assert Confirmation.objects.get().user == user
+    make_hit(link=world.abc123, visitor=make_visitor(user=user))
+    assert refused(complete_trigger(None, "Order paid", user=user)) is Reason.ALREADY_CONFIRMED
+
+
+def make_copy(visitor: Any) -> Visitor:
+    """Return the visitor as another process has read it."""
+    return Visitor.objects.get(pk=visitor.pk)
 
 
 def at_once(number: int, act: Callable[[int], Any]) -> list[Any]:
