@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.utils import timezone
 
@@ -12,7 +13,7 @@ from livereferrals.events import log
 from livereferrals.signals import referral_claimed
 from livereferrals.tracking import screening, visitors
 from livereferrals.tracking.entries import claim_entries
-from livereferrals.tracking.models import Confirmation, ReferralHit, Visitor
+from livereferrals.tracking.models import Confirmation, Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from livereferrals.tracking.models import Partner, ReferralLink
+    from livereferrals.tracking.referral import Referral
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +52,47 @@ def claim_at_login(sender: object, *, request: HttpRequest | None, user: Any, **
 
     Nothing is claimed without a request (C-10), and a visitor that the cookie says is claimed costs no query.
     """
+    if request is None:
+        return
     try:
+        _settle(request)
         _claim_carried(request, user=visitors.person(user))
     except Exception:
         # The host's login must not fail for our sake (C-13); the savepoint has left its transaction usable.
         logger.exception("A visitor could not be claimed at login.", extra={"action": "claim.failed"})
 
 
-def _claim_carried(request: HttpRequest | None, *, user: AbstractBaseUser | None) -> None:
-    carried = visitors.carried(request) if request is not None else None
-    if carried is None or carried.claimed or user is None:
+def is_left_to_claim(request: HttpRequest) -> bool:
+    """Whether somebody is logged in here whose browser carries an unclaimed visitor, as far as is known (C-11). No query.
+
+    Not after a login in this request: that has claimed, or was rolled back (C-12).
+    """
+    if _referral(request).settled:
+        return False
+    return visitors.seen_person(request) is not None and visitors.is_unclaimed(request)
+
+
+def claim_on_the_way_out(request: HttpRequest) -> None:
+    """Claim the visitor of somebody who logged in without the signal: tokens, JWT (C-11). Two queries more than a claim."""
+    try:
+        user = visitors.seen_person(request)
+        if user is None or not get_user_model()._base_manager.filter(pk=user.pk).exists():
+            return  # deleted by the host's view (C-19)
+        _claim_carried(request, user=user)
+        referral = _referral(request)
+        if referral.visitor is not None and referral.visitor.claimed_at is not None:
+            referral.renew()  # also where it was claimed meanwhile: the browser shall know
+    except Exception:
+        # The host's answer is made and must not be lost for our sake (C-13).
+        logger.exception("A visitor could not be claimed.", extra={"action": "claim.failed"})
+
+
+def _claim_carried(request: HttpRequest, *, user: AbstractBaseUser | None) -> None:
+    if user is None:
+        return
+    _claim_imported(request, user=user)
+    carried = visitors.carried(request)
+    if carried is None or carried.claimed:
         return
     referral = getattr(request, "referral", None)
     visitor = Visitor.objects.filter(pk=carried.id).first() if referral is None else referral.visitor
@@ -68,6 +101,30 @@ def _claim_carried(request: HttpRequest | None, *, user: AbstractBaseUser | None
     referral.choose_anew()
     # Not before the commit: a login that rolls back leaves the visitor, and its cookie, as they were (C-12).
     transaction.on_commit(referral.renew, using=router.db_for_write(Visitor))
+
+
+def _claim_imported(request: HttpRequest, *, user: AbstractBaseUser) -> None:
+    """Claim the visitor of the imported hit that django-hype's cookie names (C-18). One query where there is one."""
+    hit_id = visitors.old_hit(request)
+    if hit_id is None:
+        return
+    imported = ReferralHit.objects.filter(pk=hit_id, origin=Origin.IMPORT, visitor__isnull=False)
+    hit = imported.select_related("visitor").first()
+    if hit is None or hit.visitor is None:
+        return
+    claim(hit.visitor, user=user, now=timezone.now())
+    if hasattr(request, "referral"):
+        transaction.on_commit(_referral(request).use_up_old_cookie, using=router.db_for_write(Visitor))
+
+
+def _settle(request: HttpRequest) -> None:
+    if hasattr(request, "referral"):
+        _referral(request).settle()
+
+
+def _referral(request: HttpRequest) -> Referral:
+    found: Referral = request.referral  # type: ignore[attr-defined] # ours
+    return found
 
 
 def owners(link: ReferralLink, partner: Partner | None) -> tuple[object | None, ...]:

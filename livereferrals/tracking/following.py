@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote
 
 from django.core.handlers.asgi import ASGIRequest
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.encoding import escape_uri_path
 
 from livereferrals import conf
-from livereferrals.tracking import recording, visitors
-from livereferrals.tracking.targets import Site
+from livereferrals.tracking import privacy, recording, screening, visitors
+from livereferrals.tracking.consent import is_given
+from livereferrals.tracking.links import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,13 +22,36 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-    from livereferrals.tracking.models import ReferralLink
+    from livereferrals.tracking.links import LinkLookup
+    from livereferrals.tracking.models import ReferralHit, ReferralLink
+
+    class Find(Protocol):
+        """A look-up of a link by its identifier or by its partner's uid."""
+
+        def __call__(self, name: str, /, *, now: datetime) -> LinkLookup: ...  # noqa: D102
+
 
 logger = logging.getLogger(__name__)
 
 SUBS: Final = ("sub1", "sub2", "sub3", "sub4", "sub5")
 OWN_IDS: Final = ("click_id", *SUBS)
 """Parameters beside the link's that are kept on the hit (L-13, P-35)."""
+
+
+def looked_up(find: Find, name: str, *, now: datetime) -> LinkLookup:
+    """Return what `find` finds; where the database does not answer, log it and go on as for an unknown link (L-27)."""
+    try:
+        return find(name, now=now)
+    except Error:
+        logger.exception("The link %r could not be looked up.", name, extra={"action": "link.lost"})
+        return UNKNOWN
+
+
+def is_person(request: HttpRequest) -> bool:
+    """Whether the request may make a hit: nobody's crawler that is to be skipped, no part of another page (L-33, L-36)."""
+    if screening.is_embedded(request.headers.get("Sec-Fetch-Dest", "")):
+        return False
+    return conf.settings.BOTS != "skip" or not _is_bot(request)
 
 
 def follow(
@@ -39,28 +63,71 @@ def follow(
     answer by a lost hit (L-10). A hit that cannot be written is logged, and its visitor led on without a cookie.
     """
     request.get_host()  # a host that Django rejects is its 400, and no hit
-    carried = visitors.carried(request)
+    if not is_person(request):
+        return redirect(target)
     try:
-        hit = recording.record_hit(
-            link,
-            visitor=None if carried is None else carried.id,
-            user=visitors.request_person(request),
-            now=now,
-            entry_url=target,
-            user_agent=request.headers.get("User-Agent", ""),
-            referer=request.headers.get("Referer", ""),
-            ip=request.META.get("REMOTE_ADDR"),
-            click_id=values.get("click_id", ""),
-            subs=[values.get(name, "") for name in SUBS],
-        )
-    except DatabaseError:
+        hit = _record(request, link, target=target, values=values, now=now)
+    except Error:
         # Gone, full, or the link was deleted in between: the visitor shall still get where the link leads (L-26, L-27).
         logger.exception("A hit on %r is lost.", link.identifier, extra={"action": "hit.lost"})
         return redirect(target)
     response = redirect(target)
     if hit.visitor is not None:
-        visitors.carry(response, hit.visitor, secure=request.is_secure())
+        visitors.carry(request, response, hit.visitor)
+    else:
+        visitors.forget(request, response)
     return response
+
+
+def _record(
+    request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], now: datetime
+) -> ReferralHit:
+    consent = is_given(request)
+    carried = visitors.carried(request) if consent else None
+    return recording.record_hit(
+        link,
+        visitor=None if carried is None else carried.id,
+        user=visitors.request_person(request) if consent else None,
+        now=now,
+        entry_url=target,
+        user_agent=request.headers.get("User-Agent", ""),
+        referer=request.headers.get("Referer", ""),
+        ip=client_ip(request),
+        click_id=values.get("click_id", ""),
+        subs=[values.get(name, "") for name in SUBS],
+        bot=conf.settings.BOTS == "flag" and _is_bot(request),
+        consent=consent,
+    )
+
+
+def _is_bot(request: HttpRequest) -> bool:
+    return screening.is_bot(request.headers.get("User-Agent", ""), more=conf.settings.BOT_PATTERNS)
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """Return the client's address as the host's hook or its number of proxies says (V-13)."""
+    try:
+        hook = conf.settings.CLIENT_IP
+        if hook is not None:
+            found = hook(request)
+            return None if found is None else str(found)
+    except Exception:
+        # The host's own code: an unknown address is no reason to lose a hit.
+        logger.exception("CLIENT_IP failed; the address is not kept.", extra={"action": "address.failed"})
+        return None
+    return privacy.client_address(
+        request.META.get("REMOTE_ADDR") or "",
+        forwarded=request.headers.get("X-Forwarded-For", ""),
+        trusted_proxies=conf.settings.TRUSTED_PROXIES,
+    )
+
+
+# --- answers --------------------------------------------------------------------------------------------------------------
+
+
+def not_ahead_of_the_click() -> HttpResponse:
+    """Return the answer to a prefetch: one that browsers drop, so that the click itself comes here (L-32)."""
+    return unkept(HttpResponse(status=503))
 
 
 def redirect(target: str) -> HttpResponse:
@@ -78,14 +145,7 @@ def unkept(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def site(request: HttpRequest) -> Site:
-    """Return what the target's rules need to know of the request's site."""
-    return Site(
-        host=request.get_host(),
-        secure=request.is_secure(),
-        allowed_hosts=conf.settings.ALLOWED_REDIRECT_HOSTS,
-        max_length=conf.settings.MAX_NEXT_LENGTH,
-    )
+# --- the request as it came -----------------------------------------------------------------------------------------------
 
 
 def raw_query(request: HttpRequest) -> bytes:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from livereferrals import conf
-from livereferrals.tracking import following, targets, visitors
+from livereferrals.tracking import claiming, destinations, following, screening, targets, visitors
 from livereferrals.tracking.current import answering
-from livereferrals.tracking.links import LinkLookup, find_link, find_partner_link
+from livereferrals.tracking.links import find_link, find_partner_link
 from livereferrals.tracking.referral import Referral
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
 
+    from livereferrals.tracking.links import LinkLookup
     from livereferrals.tracking.models import ReferralLink
 
 
@@ -60,7 +61,10 @@ class ReferralMiddleware:
             referral = attach(request)
             found = caught(request)
             response = await sync_to_async(answer)(request, found) if found else None
-            return finish(request, response or await self.get_response(request), referral=referral)  # type: ignore[misc] # async here
+            response = response or await self.get_response(request)  # type: ignore[misc] # async here
+            if not is_unfinished(request, referral=referral):
+                return response
+            return await sync_to_async(finish)(request, response, referral=referral)
 
 
 def attach(request: HttpRequest) -> Referral:
@@ -71,10 +75,19 @@ def attach(request: HttpRequest) -> Referral:
     return referral
 
 
+def is_unfinished(request: HttpRequest, *, referral: Referral) -> bool:
+    """Whether the way out has something to do. No query."""
+    return referral.renewed or referral.old_cookie_used or claiming.is_left_to_claim(request)
+
+
 def finish(request: HttpRequest, response: HttpResponseBase, *, referral: Referral) -> HttpResponseBase:
-    """Return the response, the visitor's cookie renewed if the visitor was claimed meanwhile."""
+    """Return the response: what is left to claim claimed, and what the browser carries brought up to date."""
+    if claiming.is_left_to_claim(request):
+        claiming.claim_on_the_way_out(request)
     if referral.renewed and referral.visitor is not None:
-        visitors.carry(response, referral.visitor, secure=request.is_secure())
+        visitors.carry(request, response, referral.visitor)
+    if referral.old_cookie_used:
+        visitors.delete_old_cookie(response)
     return response
 
 
@@ -87,22 +100,24 @@ def caught(request: HttpRequest) -> dict[str, str]:
     if not query:
         return {}
     values = targets.parameters(query)
-    return values if values.keys() & conf.settings.PARAMETERS.keys() else {}
+    if not values.keys() & conf.settings.PARAMETERS.keys():
+        return {}
+    return {} if request.path_info.startswith(conf.excluded_paths()) else values
 
 
 def answer(request: HttpRequest, values: Mapping[str, str]) -> HttpResponse | None:
     """Return the redirect that a request with link parameters gets, or nothing where it passes. Up to six queries."""
-    if _is_link_url(request):
-        return None
+    if destinations.is_link_path(request, request.path_info):
+        return None  # there it means nothing (P-27)
     now = timezone.now()
     unknown: set[str] = set()
     for name in _named("link", values):
-        lookup = find_link(values[name], now=now)
+        lookup = following.looked_up(find_link, values[name], now=now)
         if lookup.link is not None:
             return _redirect(request, name, lookup, values=values, kept=unknown, now=now)
         unknown.add(name)  # the host may use the word itself (P-04)
     for name in _named("partner", values):
-        lookup = find_partner_link(values[name], now=now)
+        lookup = following.looked_up(find_partner_link, values[name], now=now)
         return _redirect(request, name, lookup, values=values, kept=unknown, now=now)
     return None
 
@@ -122,13 +137,16 @@ def _redirect(
     now: datetime,
 ) -> HttpResponse:
     """Return the redirect to the URL without the parameters: with the hit, or by way of the link's own URL."""
+    if screening.is_prefetch(request.headers):
+        return following.not_ahead_of_the_click()
     taken_off = [each for each in conf.settings.PARAMETERS if each not in kept]
     query = targets.without(following.raw_query(request), taken_off)
     target = targets.own_url(following.escaped_path(request), query)
-    if lookup.counted is None:
+    if lookup.counted is None or not following.is_person(request):
         return following.redirect(target)
     hop = _link_url(request, lookup.counted) if conf.settings.PARAMETER_HOPS.get(name) == "link_url" else None
-    if hop is None or len(target) > conf.settings.MAX_NEXT_LENGTH:
+    # What is too long for `next`, or would lose there what it has to keep, goes straight.
+    if hop is None or kept or len(target) > conf.settings.MAX_NEXT_LENGTH:
         return following.follow(request, lookup.counted, target=target, values=values, now=now)
     own_ids = {each: values[each] for each in following.OWN_IDS if each in values}
     return following.redirect(targets.with_query(hop, {"next": target} | own_ids))
@@ -140,12 +158,3 @@ def _link_url(request: HttpRequest, link: ReferralLink) -> str | None:
         return reverse("livereferrals:link", args=[link.identifier], urlconf=getattr(request, "urlconf", None))
     except NoReverseMatch:
         return None
-
-
-def _is_link_url(request: HttpRequest) -> bool:
-    """Whether the request is for a link's own URL, on which parameters mean nothing (P-27)."""
-    try:
-        match = resolve(request.path_info, urlconf=getattr(request, "urlconf", None))
-    except Resolver404:
-        return False
-    return "livereferrals" in match.app_names

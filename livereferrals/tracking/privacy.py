@@ -26,6 +26,18 @@ def kept_address(text: str | None, *, mode: str) -> str | None:
     return str(network.network_address)
 
 
+def client_address(remote: str, *, forwarded: str, trusted_proxies: int) -> str:
+    """Return the address that the request comes from, as far as it can be believed (V-13).
+
+    Each proxy adds the address that it was called from at the end of `X-Forwarded-For`. What stands before the entries of
+    the host's own proxies can be written by anybody. A request with fewer entries has come past them.
+    """
+    entries = [entry.strip() for entry in forwarded.split(",")] if forwarded else []
+    if not trusted_proxies or len(entries) < trusted_proxies:
+        return remote
+    return entries[-trusted_proxies]
+
+
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """Return the address that the text names, without port and zone; IPv4 in IPv6 form is IPv4."""
     text = text.strip()

@@ -11,7 +11,7 @@ from django.utils import timezone
 from livereferrals import conf
 from livereferrals.events import log
 from livereferrals.signals import hit_recorded
-from livereferrals.tracking import claiming, privacy, screening, visitors
+from livereferrals.tracking import claiming, privacy, screening, targets, visitors
 from livereferrals.tracking.entries import hit_entry
 from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
@@ -43,6 +43,8 @@ def record_hit(
     click_id: str = "",
     subs: Sequence[str] = (),
     origin: Origin = Origin.WEB,
+    bot: bool = False,
+    consent: bool = True,
 ) -> ReferralHit:
     """Record that somebody followed the link; the hit comes with its link, partner and visitor loaded.
 
@@ -62,16 +64,21 @@ def record_hit(
         click_id: the partner's own id of the click.
         subs: up to five ids of the partner's own.
         origin: how the hit came to be.
+        bot: whether a crawler followed. Such a hit has no event, so that no screen and no feed counts it (L-35).
+        consent: whether the visitor may be known again. If not, the hit has no visitor, and nothing personal is kept (V-14).
     """
     now = now or timezone.now()
     user = visitors.person(user)
     if user is None and isinstance(visitor, Visitor):
         user = visitor.user
+    if not consent:
+        visitor = user = ip = None
+        user_agent = referer = ""
     texts = _texts(entry_url=entry_url, user_agent=user_agent, referer=referer, click_id=click_id, subs=subs)
     with transaction.atomic(using=router.db_for_write(ReferralHit)):
         known = _lock(visitor, link=link)
         last_follow = None if known is None else known.last_follow
-        who = _usable(known, user=user, now=now) or _new_visitor(user=user, now=now)
+        who = (_usable(known, user=user, now=now) or _new_visitor(user=user, now=now)) if consent else None
         hit = ReferralHit(
             link=link,
             partner=link.partner,
@@ -81,14 +88,19 @@ def record_hit(
             authenticated=user is not None,
             ip=privacy.kept_address(ip, mode=conf.settings.IP),
             device=screening.device(user_agent),
-            repeat=who is known and screening.is_repeat(last_follow, now=now, window=conf.settings.REPEAT_WINDOW),
+            repeat=known is not None
+            and who is known
+            and screening.is_repeat(last_follow, now=now, window=conf.settings.REPEAT_WINDOW),
             self_referral=user is not None
             and screening.is_self_referral(user.pk, owners=claiming.owners(link, link.partner)),
+            bot=bot,
+            no_consent=not consent,
             origin=origin,
             **texts,
         )
         hit.save(force_insert=True)
-        log.append(hit_entry(hit))
+        if not bot:
+            log.append(hit_entry(hit))
         _tell_after_commit(hit)
     return hit
 
@@ -127,9 +139,9 @@ def _new_visitor(*, user: Any, now: datetime) -> Visitor:
 
 def _texts(*, entry_url: str, user_agent: str, referer: str, click_id: str, subs: Sequence[str]) -> dict[str, str]:
     kept = {
-        "entry_url": _kept(entry_url, MAX_URL),
+        "entry_url": _kept(targets.redacted(entry_url, conf.settings.REDACT_PARAMETERS), MAX_URL),
         "user_agent": _kept(user_agent, MAX_HEADER),
-        "referer": _kept(referer, MAX_HEADER),
+        "referer": _kept(targets.redacted(referer, conf.settings.REDACT_PARAMETERS), MAX_HEADER),
         "click_id": _kept(click_id, MAX_OWN_ID),
     }
     return kept | {f"sub{number}": _kept(sub, MAX_OWN_ID) for number, sub in enumerate(subs[:SUBS], start=1)}

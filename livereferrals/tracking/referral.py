@@ -27,7 +27,11 @@ class Referral:
     def __init__(self, request: HttpRequest) -> None:
         self._request = request
         self.renewed = False
-        """Whether the answer has to renew the visitor's cookie."""
+        """Whether the answer has to renew what the browser carries."""
+        self.settled = False
+        """Whether a login or a hit has already seen to the claim in this request."""
+        self.old_cookie_used = False
+        """Whether the answer has to take the cookie of django-hype away."""
 
     def __bool__(self) -> bool:
         return self.visitor is not None
@@ -35,8 +39,16 @@ class Referral:
     @cached_property
     def visitor(self) -> Visitor | None:
         """The visitor that this browser is; one whose row is gone counts as none."""
-        carried = visitors.carried(self._request)
-        return None if carried is None else Visitor.objects.filter(pk=carried.id).first()
+        if self._carried is None:
+            return None
+        found = Visitor.objects.filter(pk=self._carried.id).first()
+        if found is None:
+            visitors.overlook(self._request)
+        return found
+
+    @cached_property
+    def _carried(self) -> visitors.Carried | None:
+        return visitors.carried(self._request)
 
     @cached_property
     def hit(self) -> ReferralHit | None:
@@ -65,14 +77,21 @@ class Referral:
     def token(self) -> str:
         """Return signed text that stands for the visitor, to keep on an order that is paid later; empty without one.
 
-        It can be given as `visitor=` wherever that is taken. No query.
+        It can be given as `visitor=` wherever that is taken. No query, but for the session's own.
         """
-        carried = visitors.carried(self._request)
-        return "" if carried is None else visitors.token(carried.id)
+        return "" if self._carried is None else visitors.token(self._carried.id)
 
     def renew(self) -> None:
-        """Have the answer to this request renew the visitor's cookie."""
+        """Have the answer to this request renew what the browser carries."""
         self.renewed = True
+
+    def settle(self) -> None:
+        """Leave nothing to claim on the way out of this request."""
+        self.settled = True
+
+    def use_up_old_cookie(self) -> None:
+        """Have the answer to this request take the cookie of django-hype away (C-18)."""
+        self.old_cookie_used = True
 
     def choose_anew(self) -> None:
         """Forget which hit would be credited: after a claim the user's other devices count too."""

@@ -9,13 +9,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote_plus, urlencode, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlencode, urlsplit
 
 from django.utils.encoding import iri_to_uri
 from django.utils.http import MAX_URL_LENGTH, is_same_domain, url_has_allowed_host_and_scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from urllib.parse import SplitResult
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?", re.IGNORECASE | re.ASCII)
@@ -74,15 +75,22 @@ def _leads_to_allowed_host(target: str, *, site: Site) -> bool:
     if host is None or not HOST.fullmatch(parts.netloc) or not target.isprintable():
         return False
     # Its beginning is what Django judges: scheme and host, which the expression above keeps in front.
-    if not url_has_allowed_host_and_scheme(target[:MAX_URL_LENGTH], {parts.netloc}, require_https=site.secure):
+    if not url_has_allowed_host_and_scheme(target[:MAX_URL_LENGTH], {parts.netloc}):
         return False
-    return _is_own(host, port, parts.scheme, site=site) or any(
-        is_same_domain(host, each) for each in site.allowed_hosts
-    )
+    if any(_is_listed(parts, each) for each in site.allowed_hosts):
+        return True
+    return _is_own(host, port, parts.scheme, site=site)
+
+
+def _is_listed(parts: SplitResult, listed: str) -> bool:
+    """Whether the target's host is this one of the settings, which may name a port; http or https, as given (L-46)."""
+    return is_same_domain(parts.netloc if ":" in listed else str(parts.hostname), listed.lower())
 
 
 def _is_own(host: str, port: int | None, scheme: str, *, site: Site) -> bool:
-    """Whether the host is the request's, and the port the request's or the scheme's own (L-45)."""
+    """Whether it is the request's host, not less secure, and the port the request's or the scheme's own (L-45)."""
+    if site.secure and scheme != "https":
+        return False
     own_host, own_port = _host_and_port(site)
     default = DEFAULT_PORTS[scheme]
     return host == own_host and (port or default) in {own_port, default}
@@ -96,6 +104,42 @@ def _host_and_port(site: Site) -> tuple[str | None, int | None]:
         return None, None
 
 
+def host_of(target: str) -> str:
+    """Return the host, with port, that an accepted target names; empty for a path."""
+    return urlsplit(target).netloc
+
+
+def paths_of(target: str) -> set[str]:
+    """Return the decoded paths that a server may be asked for when a browser follows an accepted target.
+
+    Browsers take `.` and `..` out, escaped ones too (WHATWG URL, "path state"); some proxies do it again after
+    decoding, and some take several slashes for one.
+    """
+    path = urlsplit(target).path
+    walked = _walked(path)
+    return {unquote(path), unquote(walked), _walked(unquote(path)), re.sub("/+", "/", _walked(unquote(path)))}
+
+
+def _walked(path: str) -> str:
+    kept: list[str] = []
+    *folders, last = path.split("/")[1:] or [""]
+    for segment in folders:
+        _step(kept, segment)
+    dots = _step(kept, last)
+    return "/" + "/".join([*kept, ""] if dots else kept)
+
+
+def _step(kept: list[str], segment: str) -> bool:
+    """Walk one segment of a path; say whether it was one of dots."""
+    plain = segment.lower().replace("%2e", ".")
+    if plain == "..":
+        del kept[-1:]
+    elif plain != ".":
+        kept.append(segment)
+        return False
+    return True
+
+
 # --- parameters on any URL ------------------------------------------------------------------------------------------------
 
 
@@ -107,6 +151,30 @@ def parameters(query: bytes) -> dict[str, str]:
 def without(query: bytes, names: Collection[str]) -> bytes:
     """Return the raw query without the named parameters, all else byte for byte (P-21)."""
     return b"&".join(piece for piece in query.split(b"&") if _decoded(piece)[0] not in names)
+
+
+def stripped(url: str, names: Collection[str]) -> str:
+    """Return an accepted target without the named parameters, all else as it was (L-50)."""
+    return _with_filtered_query(url, lambda name: name in names)
+
+
+def redacted(url: str, names: Collection[str]) -> str:
+    """Return a URL without the named parameters, whatever their case (Y-09)."""
+    lowered = {name.lower() for name in names}
+    return _with_filtered_query(url, lambda name: name.lower() in lowered)
+
+
+def _with_filtered_query(url: str, is_dropped: Callable[[str], bool]) -> str:
+    head, hash_, fragment = url.partition("#")
+    path, mark, query = head.partition("?")
+    if not mark:
+        return url
+    pieces = query.split("&")
+    kept = [piece for piece in pieces if not is_dropped(_unquoted(piece.partition("=")[0].encode("utf-8", "replace")))]
+    if len(kept) == len(pieces):
+        return url
+    left = "&".join(kept)
+    return f"{path}{mark if left else ''}{left}{hash_}{fragment}"
 
 
 def _decoded(piece: bytes) -> tuple[str, str]:
@@ -131,5 +199,5 @@ def own_url(path: str, query: bytes) -> str:
 
 
 def with_query(url: str, values: Mapping[str, str]) -> str:
-    """Return the URL, which has no query, with these parameters, wholly escaped."""
-    return f"{url}?{urlencode(values)}"
+    """Return the URL with these parameters, wholly escaped, after those that it has."""
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(values)}"

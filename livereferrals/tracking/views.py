@@ -10,14 +10,11 @@ from django.http import HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from livereferrals import conf
-from livereferrals.tracking import following, targets
+from livereferrals.tracking import destinations, following, screening, targets
 from livereferrals.tracking.links import find_link
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
-
-    from livereferrals.tracking.models import ReferralLink
 
 METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -30,22 +27,20 @@ METHODS: Final = ("GET", "HEAD", "OPTIONS")
 def link(request: HttpRequest, identifier: str) -> HttpResponse:
     """Record a hit on the link and redirect to `next`, the link's own target or the default.
 
-    A link that is unknown or does not count leads on all the same (L-20). Five queries at most for a hit.
+    A link that is unknown or does not count leads on all the same (L-20), and one whose database is away too (L-27).
+    Five queries at most for a hit.
     """
     if request.method not in METHODS:
         return following.unkept(HttpResponseNotAllowed(METHODS))
     if request.method == "OPTIONS":
         return following.unkept(HttpResponse(headers={"Allow": ", ".join(METHODS)}))
+    if screening.is_prefetch(request.headers):
+        return following.not_ahead_of_the_click()
     now = timezone.now()
     values = targets.parameters(following.raw_query(request))
-    lookup = find_link(identifier, now=now)
-    target = _target(request, values.get("next", ""), found=lookup.link)
+    lookup = following.looked_up(find_link, identifier, now=now)
+    own = lookup.link.target if lookup.link is not None else ""
+    target = destinations.settled(request, [values.get("next", ""), own])
     if lookup.counted is None or request.method == "HEAD":
         return following.redirect(target)
     return following.follow(request, lookup.counted, target=target, values=values, now=now)
-
-
-def _target(request: HttpRequest, wanted: str, *, found: ReferralLink | None) -> str:
-    """Return where to go: `next`, else the link's own target, each if it may be gone to, else the default (L-03, L-04)."""
-    own = found.target if found is not None else ""
-    return targets.settled([wanted, own], default=conf.settings.DEFAULT_REDIRECT, site=following.site(request))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.signing import Signer
 from django.http import HttpResponse
+from django.test import RequestFactory
 
 from livereferrals.tracking import visitors
 from livereferrals.tracking.models import ReferralHit, Visitor
@@ -193,7 +194,7 @@ def test_cookie_says_whether_the_visitor_is_claimed(world: SimpleNamespace) -> N
     for user in (None, world.bob):
         visitor = make_visitor(user=user)
         response = HttpResponse()
-        visitors.carry(response, visitor, secure=True)
+        visitors.carry(RequestFactory().get("/"), response, visitor)
         browser = Browser()
         browser.cookie = response.cookies[COOKIE].value
         assert browser.carried == visitors.Carried(id=visitor.pk, claimed=user is not None)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, models, router, transaction
 from django.db.models import Q
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals import conf, ids
+from livereferrals.exceptions import ConfigurationError
 from livereferrals.tracking import targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from django.http import HttpRequest
 
 IDENTIFIER = r"[\w-]{1,50}"
 """What a link's URL can carry: letters of any language, digits, underscore and hyphen, case-sensitive (L-06)."""
@@ -107,6 +113,19 @@ class LinkQuerySet(models.QuerySet["ReferralLink"]):
             )
             .filter(Q(owner=LinkOwner.HOUSE) | Q(partner__active=True) | Q(owner=LinkOwner.USER, user__is_active=True))
         )
+
+    def for_user(self, user: Any) -> ReferralLink:
+        """Return the user's link, made at first use; of several the oldest (L-60).
+
+        One query, or one transaction that holds the user's row: two calls at once give one link.
+        """
+        mine = self.filter(owner=LinkOwner.USER, user=user).order_by("created_at", "pk")
+        if (found := mine.first()) is not None:
+            return found
+        users = get_user_model()._base_manager.using(self.db).select_for_update(no_key=True)
+        with transaction.atomic(using=self.db):
+            users.get(pk=user.pk)
+            return mine.first() or self.create(user=user)
 
 
 class ReferralLink(models.Model):
@@ -199,6 +218,45 @@ class ReferralLink(models.Model):
             super(ReferralLink, self).save(*args, **kwargs)
 
         _insert_drawn(self, "identifier", drawn=self._drawn, insert=insert)
+
+    def get_absolute_url(self) -> str:
+        """Return the link's path; without `livereferrals.urls` the start page's with the parameter that names links.
+
+        Raises:
+            NoReverseMatch: the host has neither the URL nor such a parameter.
+        """
+        try:
+            return reverse("livereferrals:link", args=[self.identifier])
+        except NoReverseMatch:
+            names = (name for name, named in conf.settings.PARAMETERS.items() if named == "link")
+            if (name := next(names, None)) is None:
+                raise
+            return targets.with_query(get_script_prefix(), {name: self.identifier})
+
+    def build_url(self, request: HttpRequest | None = None, next: str | None = None, **params: str) -> str:  # noqa: A002 - the parameter's name
+        """Return the link's absolute URL, on the request's host or else on that of `BASE_URL` (L-61).
+
+        Args:
+            request: the request that is being answered.
+            next: where the link shall lead.
+            params: further parameters: `sub1` to `sub5`, `click_id`.
+
+        Raises:
+            ConfigurationError: there is no request, and `BASE_URL` is not set.
+        """
+        path = self.get_absolute_url()
+        values = params if next is None else {"next": next} | params
+        if values:
+            path = targets.with_query(path, values)
+        if request is not None:
+            return request.build_absolute_uri(path)
+        if conf.settings.BASE_URL is None:
+            raise ConfigurationError(
+                f"{conf.ROOT}['BASE_URL']",
+                "it is needed for the address of a link where there is no request",
+                hint=f'{conf.ROOT} = {{"BASE_URL": "https://www.example.com"}}',
+            )
+        return urljoin(conf.settings.BASE_URL, path)
 
     def clean(self) -> None:
         """Refuse a target that no redirect would go to (L-04).
