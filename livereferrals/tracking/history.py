@@ -174,8 +174,6 @@ def _own_link(person: Person) -> Q:
     """Whether the person followed a link of its own, also where the row cannot know it yet (L-37, L-38)."""
     if conf.settings.SELF_REFERRALS == "allow":
         return Q(pk__in=())
-    if conf.settings.SELF_REFERRALS == "allow":
-        return Q(pk__isnull=True)
     flagged = Q(self_referral=True)
     if person.user_pk is None:
         return flagged
