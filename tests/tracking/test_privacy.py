@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livereferrals.tracking.privacy import kept_address
+from livereferrals.tracking.privacy import client_address, kept_address
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,32 @@ def test_cut_address_is_one_of_its_network(address: object) -> None:
     kept = kept_address(str(address), mode="truncate")
     assert kept is not None
     assert kept_address(kept, mode="truncate") == kept
+
+
+PROXY = "10.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "trusted", "client"),
+    [
+        ("203.0.113.77", 0, PROXY),
+        ("203.0.113.77", 1, "203.0.113.77"),
+        ("6.6.6.6, 203.0.113.77", 1, "203.0.113.77"),
+        ("6.6.6.6, 203.0.113.77, 10.0.0.8", 2, "203.0.113.77"),
+        ("203.0.113.77", 2, PROXY),
+        ("", 1, PROXY),
+        ("6.6.6.6 ,  203.0.113.77 ", 1, "203.0.113.77"),
+        (",", 1, ""),
+    ],
+)
+def test_forwarded_address_is_believed_as_far_as_the_hosts_own_proxies_wrote_it(
+    forwarded: str, trusted: int, client: str
+) -> None:
+    """V-13, X-12: what stands before their entries can be written by anybody"""
+    assert client_address(PROXY, forwarded=forwarded, trusted_proxies=trusted) == client
+
+
+@given(forwarded=st.text(), trusted=st.integers(0, 5))
+def test_no_forwarded_text_is_an_error(forwarded: str, trusted: int) -> None:
+    """V-13"""
+    kept_address(client_address(PROXY, forwarded=forwarded, trusted_proxies=trusted), mode="truncate")

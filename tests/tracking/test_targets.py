@@ -147,6 +147,15 @@ def test_listed_hosts_are_kept_and_a_leading_dot_means_sub_domains() -> None:
         assert settle(target, site) == DEFAULT
 
 
+def test_listed_host_is_kept_over_plain_http_too_and_may_name_a_port() -> None:
+    """L-46: as given, whatever the request came over; the request's own host is not less secure (L-45)"""
+    site = Site(host="shop.example", secure=True, allowed_hosts=("App.example", "dev.example:8443", "own.example"))
+    for target in ("http://app.example/x", "https://APP.example:8443/x", "https://dev.example:8443/"):
+        assert settle(target, site) == target
+    for target in ("https://dev.example/", "https://dev.example:9/", "http://shop.example/", "ftp://app.example/"):
+        assert settle(target, site) == DEFAULT
+
+
 def test_non_ascii_target_is_escaped_once() -> None:
     """L-47"""
     assert settle("/café?q=€") == "/caf%C3%A9?q=%E2%82%AC"
@@ -232,6 +241,74 @@ def test_parameter_is_its_whole_decoded_name() -> None:
     query = b"my_ref=1&q=ref&Ref=2&ref=a&%72ef=b"
     assert targets.parameters(query)["ref"] == "b"
     assert targets.without(query, {"ref"}) == b"my_ref=1&q=ref&Ref=2"
+
+
+@pytest.mark.parametrize(
+    ("url", "left"),
+    [
+        ("/x?ref=a", "/x"),
+        ("/x?a=1&ref=a&b=%20+#part?ref=b", "/x?a=1&b=%20+#part?ref=b"),
+        ("/x?%72ef=a&refs=1&Ref=2", "/x?refs=1&Ref=2"),
+        ("/x#?ref=a", "/x#?ref=a"),
+        ("https://shop.example?ref=a&ref", "https://shop.example"),
+        ("/x?ref&ref=", "/x"),
+        ("/x?", "/x?"),
+        ("/x", "/x"),
+    ],
+)
+def test_parameters_are_taken_off_a_target_and_all_else_is_as_it_was(url: str, left: str) -> None:
+    """L-50"""
+    assert targets.stripped(url, {"ref"}) == left
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("/x?a=1&token=s3cret&b=2", "/x?a=1&b=2"),
+        ("/x?Token=s3cret#top", "/x#top"),
+        ("/x?%74oken=s3cret&tokens=2", "/x?tokens=2"),
+        ("https://[broken?token=s3cret", "https://[broken"),
+        ("", ""),
+    ],
+)
+def test_redacted_url_has_lost_the_named_parameters_in_any_case(url: str, kept: str) -> None:
+    """Y-09"""
+    assert targets.redacted(url, ("TOKEN", "password")) == kept
+
+
+@given(url=st.text(), names=st.sets(st.text(max_size=3)))
+def test_no_url_is_an_error_when_parameters_are_taken_off(url: str, names: set[str]) -> None:
+    """L-50, Y-09"""
+    targets.stripped(url, names)
+    targets.redacted(url, names)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ref/abc",
+        "/x/../ref/abc",
+        "/x/%2e%2E/ref/abc",
+        "/./ref/./abc",
+        "/ref/x/../abc",
+        "/../../ref/abc",
+        "/ref%2Fabc",
+        "/x%2F..%2Fref/abc",
+        "/x//../../ref/abc",
+        "/r%65f/abc?a=1#b",
+        "https://shop.example/x/../ref/abc",
+        "/x/..//ref/abc",
+    ],
+)
+def test_path_is_found_that_a_browser_would_ask_for(path: str) -> None:
+    """L-50: dots are walked and escapes undone, as browsers, proxies and servers do"""
+    assert "/ref/abc" in targets.paths_of(path)
+
+
+def test_other_paths_are_not_taken_for_it() -> None:
+    """L-50"""
+    for path in ("/ref/abc/x", "/x/ref/abc", "/?/ref/abc", "/x#/ref/abc", "https://shop.example", "/ref/abc/.."):
+        assert "/ref/abc" not in targets.paths_of(path)
 
 
 names = st.sampled_from([b"ref", b"a", b"%72ef", b"", b"ref%00", b"refs"])
