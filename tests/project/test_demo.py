@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.once, pytest.mark.timeout(240)]
 
 Keys = dict[str, Any]
 
