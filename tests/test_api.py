@@ -202,6 +202,12 @@ def test_one_may_ask_for_another_time_rule_and_window(bob: SimpleNamespace) -> N
     assert [each["verdict"] for each in asked.trace["hits"]] == ["out-of-window"] * 2
 
 
+def test_a_rule_that_is_none_is_an_error(bob: SimpleNamespace) -> None:
+    """A-12: not silently another one."""
+    with pytest.raises(ValueError, match="last_click"):
+        api.attribute(PAID, user=bob.user, rule="best")
+
+
 def test_a_hit_is_recorded_without_http() -> None:
     """L-09: with its event, by a visitor of its own, marked as made by the API."""
     link = make_link()

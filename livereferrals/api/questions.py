@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
+from livereferrals import setting_types
 from livereferrals.api import given
 from livereferrals.triggers import confirming
 from livereferrals.triggers.declaration import UNSET, Unset
@@ -59,12 +60,14 @@ def attribute(
 
     Raises:
         TypeError: as `confirm`.
-        ValueError: as `confirm`.
+        ValueError: as `confirm`, and for a rule that is none.
     """
     who = given.subject(request=request, visitor=visitor, user=user, hit=hit)
     what = given.conversion(
         trigger, reference=reference, amount=amount, currency=currency, occurred_at=at or occurred_at, extra=extra
     )
+    if rule is not None:
+        setting_types.rule(rule)
     asked = confirming.question(what.trigger, at=what.occurred_at, rule=rule, window=window)
     return confirming.examine(what, who, asked=asked)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.models.functions import Now
@@ -10,12 +10,6 @@ from django.utils import timezone
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from django.db.models import Model, QuerySet
-
-    Row = TypeVar("Row", bound=Model)
-
-COLUMN = "database_time"
 
 
 def now(alias: str) -> datetime:
@@ -29,15 +23,6 @@ def now(alias: str) -> datetime:
     return found
 
 
-def with_database_time(rows: QuerySet[Row]) -> QuerySet[Row]:
-    """Have each row carry the time of its query, where the database's clock is the one that counts."""
-    if connections[rows.db].vendor != "postgresql":
-        return rows
-    stamped: QuerySet[Row] = rows.annotate(**{COLUMN: Now()})
-    return stamped
-
-
-def time_of(row: Any) -> datetime:
-    """Return the time that `with_database_time` gave the row."""
-    found: datetime | None = getattr(row, COLUMN, None)
-    return found or timezone.now()
+def moment(alias: str) -> Any:
+    """Return what stands for the time of the statement that writes it. No query."""
+    return Now() if connections[alias].vendor == "postgresql" else timezone.now()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import router, transaction
-from django.db.models import Q, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 from livereferrals.callbacks import clock, payload
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, EndReason, Method, Subscription
@@ -13,7 +13,6 @@ from livereferrals.callbacks.notices import delivery_entry
 from livereferrals.events import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -25,42 +24,35 @@ SENDS_REVERSALS = Q(method=Method.POST, send_reversals=True) | Q(~Q(reversal_url
 """Whether a subscription wants to be called when a confirmation is taken back (callbacks, section 1)."""
 
 
-def subscribed_partners(trigger: str, partner_ids: Iterable[int]) -> frozenset[int]:
-    """Return those of the partners that have a subscription to the trigger, archived ones aside. One query.
+def subscriptions_to(trigger: str) -> QuerySet[Subscription]:
+    """Return the subscriptions to the trigger, archived ones aside. No query yet.
 
     The state of an endpoint does not matter: a pause holds deliveries and never takes credit away.
     """
-    wanted = set(partner_ids)
-    if not wanted:
-        return frozenset()
-    return frozenset(subscriptions_to(trigger).filter(partner__in=wanted).values_list("partner_id", flat=True))
-
-
-def subscriptions_to(trigger: str) -> QuerySet[Subscription]:
-    """Return the subscriptions to the trigger, archived ones aside. No query yet."""
     return Subscription.objects.filter(trigger=trigger, archived_at__isnull=True)
 
 
-def owe(confirmation: Confirmation, event: Event) -> list[Delivery]:
-    """Write what is owed for a confirmation: a delivery for each subscription of its partner to its trigger.
+def called_for(trigger: str) -> QuerySet[Any, Any]:
+    """Return a subquery for rows with a `partner`: the id of the subscription that is called. No query yet.
+
+    A subscription without a callback URL is fed by the feed alone. A partner has one subscription to a trigger at most.
+    """
+    return subscriptions_to(trigger).filter(partner=OuterRef("partner")).exclude(callback_url="").values("pk")[:1]
+
+
+def owe(confirmation: Confirmation, event: Event, *, subscription: int | None) -> Delivery | None:
+    """Write what is owed for a confirmation: a delivery to the subscription, if it is one that is called.
 
     Call it in the transaction that writes the confirmation and its event, so that the debt commits or vanishes with
-    them. One query, one insert. A subscription without a callback URL is fed by the feed alone and owed nothing here.
+    them. One insert.
     """
-    if confirmation.partner_id is None:
-        return []
-    subscriptions = clock.with_database_time(
-        subscriptions_to(confirmation.trigger)
-        .using(_alias())
-        .filter(partner=confirmation.partner_id)
-        .exclude(callback_url="")
-    )
-    rows = []
-    for subscription in subscriptions:
-        now = clock.time_of(subscription)
-        rows.append(
+    if subscription is None:
+        return None
+    now = clock.moment(_alias())
+    return _insert(
+        [
             Delivery(
-                subscription=subscription,
+                subscription_id=subscription,
                 confirmation=confirmation,
                 kind=DeliveryKind.CONFIRMATION,
                 event=event.id,
@@ -68,8 +60,8 @@ def owe(confirmation: Confirmation, event: Event) -> list[Delivery]:
                 due_at=now,
                 created_at=now,
             )
-        )
-    return _insert(rows)
+        ]
+    )[0]
 
 
 def owe_reversal(reversal: Reversal, event: Event) -> list[Delivery]:

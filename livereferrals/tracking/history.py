@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import BooleanField, Case, CharField, Count, F, Q, QuerySet, Subquery, Value, When
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    Case,
+    CharField,
+    Count,
+    F,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Least
 
 from livereferrals import conf
@@ -63,6 +75,8 @@ class Question:
     """How old a hit may be; `None`: no limit."""
     subscribed: QuerySet[Any, Any] | None = None
     """Ids of the partners that are subscribed to the trigger; `None`: not asked."""
+    called: QuerySet[Any, Any] | None = None
+    """Subquery for a hit's `partner`: the subscription that is called for the trigger; `None`: not asked."""
     until: datetime | None = None
     """Only hits made until then are looked at; `None`: all."""
 
@@ -74,6 +88,8 @@ class Found:
     choice: Choice
     hit: ReferralHit | None
     visitors: tuple[uuid.UUID, ...] = ()
+    called: int | None = None
+    """The subscription of the hit's partner that is called."""
 
 
 def current_hit(person: Person, *, at: datetime) -> ReferralHit | None:
@@ -107,10 +123,11 @@ def _found(rows: Sequence[ReferralHit], question: Question, *, pick: attribution
     choice = attribution.choose(
         [_candidate(row) for row in rows], rule=question.rule, window=question.window, at=question.at, pick=pick
     )
-    chosen = choice.chosen
+    hit: Any = None if choice.chosen is None else next(row for row in rows if row.pk == choice.chosen.hit)
     return Found(
         choice=choice,
-        hit=None if chosen is None else next(row for row in rows if row.pk == chosen.hit),
+        hit=hit,
+        called=None if hit is None else hit.called,
         visitors=tuple(dict.fromkeys(row.visitor_id for row in rows if row.visitor_id is not None)),
     )
 
@@ -118,13 +135,19 @@ def _found(rows: Sequence[ReferralHit], question: Question, *, pick: attribution
 def _found_in_long_history(hits: QuerySet[ReferralHit], rows: list[ReferralHit], question: Question) -> Found:
     """Let the database find the eligible hit, and count what is not listed. One query, or two."""
     judged = hits.annotate(verdict=_verdict(question))
-    total = hits.order_by().annotate(every=Value(1)).values("every").annotate(total=Count("pk")).values("total")
-    best = _ordered(judged.filter(verdict=ELIGIBLE), question).annotate(total=Subquery(total)).first()
+    best = _ordered(judged.filter(verdict=ELIGIBLE), question).annotate(total=_total(hits)).first()
     if best is None:
         return _refused(judged, rows, question)
     found = _found(rows if best in rows else [*rows, best], question)
     omitted: int = best.total - len(found.choice.considered)
     return replace(found, choice=replace(found.choice, omitted=omitted))
+
+
+def _total(hits: QuerySet[ReferralHit]) -> Subquery:
+    """Return a subquery that counts the hits."""
+    return Subquery(
+        hits.order_by().annotate(every=Value(1)).values("every").annotate(total=Count("pk")).values("total")
+    )
 
 
 def _refused(judged: QuerySet[Any], rows: list[ReferralHit], question: Question) -> Found:
@@ -145,19 +168,20 @@ def _found_by_own_rule(
     """
     rows = {row.pk: row for row in listed}
     judged = hits.annotate(verdict=_verdict(question))
+    every = len(rows)
     if is_long:
-        rows |= {row.pk: row for row in _ordered(judged.filter(verdict=ELIGIBLE), question)[: rules.MOST]}
+        newest: list[Any] = list(_ordered(judged.filter(verdict=ELIGIBLE).annotate(total=_total(hits)), question)[: rules.MOST])
+        rows |= {row.pk: row for row in newest}
+        every = newest[0].total if newest else every
 
     def pick(eligible: Sequence[Candidate]) -> Candidate | None:
         named = rules.ask(question.rule, [rows[each.hit] for each in eligible[-rules.MOST :]])
         return None if named is None else next(each for each in eligible if each.hit == named.pk)
 
     found = _found(list(rows.values()), question, pick=pick)
-    if not is_long:
-        return found
-    if found.choice.reason not in (Reason.CONFIRMED, Reason.CONDITION):
+    if is_long and found.choice.reason not in (Reason.CONFIRMED, Reason.CONDITION):
         return _refused(judged, listed, question)
-    return replace(found, choice=replace(found.choice, omitted=hits.order_by().count() - len(rows)))
+    return replace(found, choice=replace(found.choice, omitted=every - len(rows)))
 
 
 def _described(person: Person, question: Question, *, only: ReferralHit | None = None) -> QuerySet[ReferralHit]:
@@ -166,7 +190,9 @@ def _described(person: Person, question: Question, *, only: ReferralHit | None =
     if question.until is not None:
         hits = hits.filter(created_at__lte=question.until)
     return hits.select_related("link", "partner", "visitor").annotate(
-        own_link=_boolean(_own_link(person)), subscribed=_boolean(_subscribed(question))
+        own_link=_boolean(_own_link(person)),
+        subscribed=_boolean(_subscribed(question)),
+        called=Value(None, output_field=BigIntegerField()) if question.called is None else Subquery(question.called),
     )
 
 

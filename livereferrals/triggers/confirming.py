@@ -49,6 +49,8 @@ class Result:
     """Whether this call made it."""
     hit: ReferralHit | None = None
     """The hit that is or would be credited."""
+    subscription: int | None = None
+    """The subscription of the hit's partner that is or would be called."""
     trace: dict[str, Any] = field(default_factory=dict)
     """How it was decided (A-09)."""
 
@@ -66,6 +68,7 @@ def question(
         rule=_known_rule(rule or trigger.attribution) or conf.settings.ATTRIBUTION,
         window=conf.settings.ATTRIBUTION_WINDOW if chosen_window is UNSET else chosen_window,
         subscribed=outbox.subscriptions_to(trigger.name).values("partner_id"),
+        called=outbox.called_for(trigger.name),
     )
 
 
@@ -89,7 +92,7 @@ def examine(conversion: Conversion, subject: Subject | None, *, asked: Question 
         return _refused(Reason.NO_SUBJECT, asked, subject=None)
     found = _attribute(subject, asked)
     trace = attribution.trace(found.choice, subject=subject.described(found.visitors))
-    return Result(reason=found.choice.reason, hit=found.hit, trace=trace)
+    return Result(reason=found.choice.reason, hit=found.hit, subscription=found.called, trace=trace)
 
 
 def confirm(conversion: Conversion, subject: Subject | None) -> Result:
@@ -102,11 +105,11 @@ def confirm(conversion: Conversion, subject: Subject | None) -> Result:
     for _ in range(LOOKS):
         with _savepoint():
             result = examine(conversion, subject)
-        if result.reason is not Reason.CONFIRMED or subject is None or result.hit is None:
+        if subject is None or result.hit is None:
             return result
         try:
             with transaction.atomic(using=_alias()):
-                return _write(conversion, subject, hit=result.hit, trace=result.trace)
+                return _write(conversion, subject, look=result, hit=result.hit)
         except Changed:
             subject = subjects.renewed(subject)
         except IntegrityError:
@@ -147,7 +150,7 @@ def _attribute(subject: Subject, asked: Question) -> Found:
     return history.credit(subject.hit, person=subject.person, question=replace(asked, window=None))
 
 
-def _write(conversion: Conversion, subject: Subject, *, hit: ReferralHit, trace: dict[str, Any]) -> Result:
+def _write(conversion: Conversion, subject: Subject, *, look: Result, hit: ReferralHit) -> Result:
     """Write the confirmation, its event and what is owed; five statements at most.
 
     Raises:
@@ -166,16 +169,16 @@ def _write(conversion: Conversion, subject: Subject, *, hit: ReferralHit, trace:
         currency=conversion.money.currency,
         occurred_at=conversion.occurred_at,
         problem=conversion.problem,
-        rule=trace["rule"],
-        trace=trace,
+        rule=look.trace["rule"],
+        trace=look.trace,
         extra=conversion.extra,
         origin=conversion.origin,
     )
     confirmation.save(force_insert=True)
     event = log.append(confirmation_entry(confirmation))
-    outbox.owe(confirmation, event)
+    outbox.owe(confirmation, event, subscription=look.subscription)
     _tell_after_commit(confirmation)
-    return Result(reason=Reason.CONFIRMED, confirmation=confirmation, created=True, hit=hit, trace=trace)
+    return replace(look, confirmation=confirmation, created=True)
 
 
 def _hold(hit: ReferralHit, *, user_pk: Any, at: datetime) -> None:

@@ -92,7 +92,9 @@ def owe(subscription: Subscription, **overrides: Any) -> Delivery:
     """Owe one delivery to the subscription, in one transaction."""
     with transaction.atomic():
         confirmation, event = make_owed_confirmation(subscription, **overrides)
-        return outbox.owe(confirmation, event)[0]
+        delivery = outbox.owe(confirmation, event, subscription=subscription.pk)
+    assert delivery is not None
+    return reload(delivery)
 
 
 def reload(delivery: Delivery) -> Delivery:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
+from django.db.models import Subquery
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from livereferrals.events import wire
 from livereferrals.events.models import Event, EventType
 from livereferrals.ids import new_uuid
 from tests.callbacks.running import make_owed_confirmation, owe, reload, subscribe
-from tests.factories import make_partner, make_subscription
+from tests.factories import make_subscription
 
 if TYPE_CHECKING:
     from pytest_django import DjangoAssertNumQueries
@@ -29,26 +30,23 @@ URL = "http://127.0.0.1/hook"
 
 
 @pytest.mark.django_db
-def test_subscribed_partners_are_found_in_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    """S-30: archived subscriptions aside; the state of the endpoint does not matter."""
+def test_a_subscription_counts_until_it_is_archived() -> None:
+    """S-31 no. 13, S-30: the state of the endpoint does not matter."""
     paused, archived, other_trigger = make_subscription(), make_subscription(), make_subscription(trigger="Other")
     Endpoint.objects.filter(subscription=paused).update(state=EndpointState.PAUSED)
     type(archived).objects.filter(pk=archived.pk).update(archived_at=timezone.now())
-    partners = [one.partner_id for one in (paused, archived, other_trigger)] + [make_partner().pk]
-    with django_assert_num_queries(1):
-        found = outbox.subscribed_partners("Order paid", partners)
-    assert found == {paused.partner_id}
-    with django_assert_num_queries(0):
-        assert outbox.subscribed_partners("Order paid", []) == frozenset()
+    assert list(outbox.subscriptions_to("Order paid")) == [paused]
+    assert list(outbox.subscriptions_to("Other")) == [other_trigger]
 
 
 @pytest.mark.django_db
 def test_confirmation_owes_its_partners_subscription(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    """S-39: one delivery, due now, with the frozen event; one query, one insert."""
+    """S-39: one delivery, due now, with the frozen event; one insert."""
     subscription = subscribe(URL)
     confirmation, event = make_owed_confirmation(subscription)
-    with django_assert_num_queries(2):
-        (delivery,) = outbox.owe(confirmation, event)
+    with django_assert_num_queries(1):
+        delivery = outbox.owe(confirmation, event, subscription=subscription.pk)
+    assert delivery is not None
     row = reload(delivery)
     assert (row.state, row.attempts, row.event, row.kind) == ("waiting", 0, event.pk, "confirmation")
     assert row.payload == wire.event_object(event, epoch="x") | {"cursor": None}
@@ -56,18 +54,17 @@ def test_confirmation_owes_its_partners_subscription(django_assert_num_queries: 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("case", ["no url", "archived", "other trigger", "house"])
-def test_nothing_is_owed_where_nobody_is_to_be_called(case: str) -> None:
-    """S-39: feed only, archived, another trigger, a hit of the house."""
+@pytest.mark.parametrize("case", ["called", "no url", "archived", "other trigger"])
+def test_who_is_called_for_a_trigger(case: str) -> None:
+    """S-39: not who reads the feed only, has been archived, or is subscribed to another trigger."""
     subscription = subscribe("" if case == "no url" else URL)
     confirmation, event = make_owed_confirmation(subscription)
     if case == "archived":
         type(subscription).objects.update(archived_at=timezone.now())
-    if case == "other trigger":
-        confirmation.trigger = "Something else"
-    if case == "house":
-        confirmation.partner = None
-    assert outbox.owe(confirmation, event) == []
+    trigger = "Something else" if case == "other trigger" else confirmation.trigger
+    rows = type(confirmation).objects.annotate(called=Subquery(outbox.called_for(trigger)))
+    assert rows.get().called == (subscription.pk if case == "called" else None)
+    assert outbox.owe(confirmation, event, subscription=None) is None
 
 
 @pytest.mark.django_db
