@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 from django.contrib.auth import alogin, login, logout
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+from django.db import transaction
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -105,6 +107,36 @@ async def async_log_in(request: HttpRequest, username: str) -> JsonResponse:
     )
 
 
+def whose(request: HttpRequest) -> JsonResponse:
+    """A page that looks at its user."""
+    return JsonResponse({"user": request.user.username})
+
+
+async def async_whose(request: HttpRequest) -> JsonResponse:
+    """The same, without blocking."""
+    return JsonResponse({"user": (await request.auser()).username})
+
+
+def by_token(request: HttpRequest) -> JsonResponse:
+    """A page whose host authenticates by itself, as Django REST framework does."""
+    request.user = User.objects.get(username=request.headers["Authorization"])
+    return JsonResponse({"user": request.user.username})
+
+
+def close_account(request: HttpRequest) -> JsonResponse:
+    """Delete the user, of which the request still holds the instance."""
+    return JsonResponse({"deleted": User.objects.filter(pk=request.user.pk).delete()[0]})
+
+
+def log_in_and_fail(request: HttpRequest, username: str) -> JsonResponse:
+    """Log in in a transaction that is rolled back, and tell it as an ordinary answer."""
+    with transaction.atomic():
+        request.session = SessionStore()  # which the roll-back cannot harm
+        login(request, User.objects.get(username=username), backend=BACKEND)
+        transaction.set_rollback(True)
+    return JsonResponse({"user": request.user.get_username()})
+
+
 def log_out(request: HttpRequest) -> HttpResponse:
     logout(request)
     return HttpResponse("bye")
@@ -118,6 +150,11 @@ urlpatterns = [
     path("in/<str:username>/", log_in),
     path("async-in/<str:username>/", async_log_in),
     path("out/", log_out),
+    path("whose/", whose),
+    path("async-whose/", async_whose),
+    path("by-token/", by_token),
+    path("close-account/", close_account),
+    path("in-and-fail/<str:username>/", log_in_and_fail),
     path("", include("tests.urls")),
     re_path(r"^(?!ref/).*$", echo),
 ]
