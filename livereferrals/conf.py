@@ -245,6 +245,23 @@ settings = Settings()
 callbacks = CallbackSettings()
 
 
+OLD_NAMES: Final = {
+    "PARAMETERS": "AFFILIATE_QUERY_STRING_KEY and DJANGO_REFERRALS_SETTINGS['URL_PARAM']",
+    "PARAMETER_HOPS": "DJANGO_REFERRALS_SETTINGS['URL_PARAM']",
+    "COOKIE_NAME": "DJANGO_REFERRALS_SETTINGS['COOKIE_KEY']",
+    "COOKIE_MAX_AGE": "DJANGO_REFERRALS_SETTINGS['COOKIE_MAX_AGE']",
+    "COOKIE_HTTPONLY": "DJANGO_REFERRALS_SETTINGS['COOKIE_HTTPONLY']",
+    "SESSION_KEY": "AFFILIATE_SESSION_KEY",
+}
+"""Where the older packages kept what a key says now."""
+
+
+def old_values() -> dict[str, object]:
+    """Return what the older packages' settings say, by the new names."""
+    found = {name: key.old() for name, key in Settings.declared().items() if key.old is not None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def host(name: str, default: Any = None) -> Any:
     """Return one of the host project's own settings, for the system checks."""
     return getattr(django_settings, name, default)

@@ -11,8 +11,8 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connections
 
-from livereferrals import checks
-from livereferrals.checks import host, values
+from livereferrals import checks, conf
+from livereferrals.checks import deploy, host, moved, triggers, values
 from livereferrals.triggers import Trigger
 
 if TYPE_CHECKING:
@@ -102,6 +102,16 @@ def test_checks_are_registered_once() -> None:
         ({"FEED_RETENTION": timedelta(0)}, "E011", "FEED_RETENTION"),
         ({"TRIGGERS": [Trigger("T", window=timedelta(0), **GOOD)]}, "E011", "timedelta(days=30)"),
         ({"ATTRIBUTION": "best"}, "E012", "last_click"),
+        ({"ATTRIBUTION": "nowhere.rule"}, "E012", "last_click"),
+        ({"ATTRIBUTION": "tests.test_checks.GOOD"}, "E012", "last_click"),
+        ({"ATTRIBUTION": "x." * 60 + "y"}, "E012", "last_click"),
+        ({"CONSENT": "nowhere.consent"}, "E012", "mysite.referrals.has_consent"),
+        ({"CONSENT": "tests.test_checks.GOOD"}, "E012", "mysite.referrals.has_consent"),
+        ({"CLIENT_IP": 7}, "E012", "mysite.referrals.client_ip"),
+        ({"TRIGGERS": [Trigger("T", attribution="nowhere.rule", **GOOD)]}, "E012", "last_click"),
+        ({"CALLBACKS": {"WORKER": "off", "ALLOW": ["10.0.0.0/8"]}}, "W012", '"ALLOW": ["partner.internal:8443"]'),
+        ({"CALLBACKS": {"WORKER": "off", "ALLOW": ["127.0.0.1:9000"]}}, "W012", "partner.internal"),
+        ({"CALLBACKS": {"WORKER": "off", "ALLOW": ["[fd00::1]:443"]}}, "W012", "partner.internal"),
         ({"TRIGGERS": [Trigger("T", attribution="best", **GOOD)]}, "E012", "last_click"),
         ({"COOKIE_MAX_AGE": 3600}, "W007", str(90 * 86_400)),
         ({"COOKIE_MAX_AGE": 500 * 86_400}, "W007", str(400 * 86_400)),
@@ -138,6 +148,119 @@ def test_one_name_twice_shows_both_places(settings: Settings) -> None:
     assert message.id == "livereferrals.E006"
     assert "LIVEREFERRALS['TRIGGERS'][0]" in message.msg
     assert "AFFILIATE_TRIGGERS[0]" in message.msg
+
+
+@pytest.mark.parametrize(
+    ("old", "keys", "hint"),
+    [
+        ({"AFFILIATE_QUERY_STRING_KEY": "aff"}, {"PARAMETERS": {"ref": "link"}}, "AFFILIATE_QUERY_STRING_KEY"),
+        ({"AFFILIATE_SESSION_KEY": "old"}, {"SESSION_KEY": "new"}, "\"SESSION_KEY\": 'old'"),
+        ({"DJANGO_REFERRALS_SETTINGS": {"COOKIE_KEY": "old"}}, {"COOKIE_NAME": "new"}, "['COOKIE_KEY']"),
+        ({"DJANGO_REFERRALS_SETTINGS": {"COOKIE_HTTPONLY": False}}, {"COOKIE_HTTPONLY": True}, "['COOKIE_HTTPONLY']"),
+        ({"DJANGO_REFERRALS_SETTINGS": {"COOKIE_MAX_AGE": 31_000_000}}, {"COOKIE_MAX_AGE": 30_000_000}, "31000000"),
+    ],
+    ids=["parameter", "session", "cookie", "flag", "age"],
+)
+def test_an_old_setting_that_disagrees_is_told(
+    settings: Settings, old: dict[str, Any], keys: dict[str, Any], hint: str
+) -> None:
+    """W002: which one is not read; the same value under both names is fine."""
+    put(settings, **keys)
+    assert found() == []
+    for name, value in old.items():
+        setattr(settings, name, value)
+    (message,) = found()
+    assert message.id == "livereferrals.W002"
+    assert hint in str(message.hint)
+    put(settings, **{name: conf.old_values()[name] for name in keys})
+    assert found() == []
+
+
+def test_every_old_setting_is_known_by_name() -> None:
+    """W002: the hint can say where it stands."""
+    assert set(conf.OLD_NAMES) == {name for name, key in conf.Settings.declared().items() if key.old is not None}
+
+
+@pytest.mark.parametrize("path", moved.OLD_MIDDLEWARE)
+def test_an_older_packages_middleware_is_told(settings: Settings, path: str) -> None:
+    """W006: every follow would count twice; what to remove is named."""
+    settings.MIDDLEWARE = [*django_settings.MIDDLEWARE, path]
+    (message,) = found()
+    assert message.id == "livereferrals.W006"
+    assert path in str(message.hint)
+
+
+def deployed() -> list[CheckMessage]:
+    """What `check --deploy` adds."""
+    messages = run_checks(tags=["livereferrals"], include_deployment_checks=True)
+    return [message for message in messages if message.id == "livereferrals.W008"]
+
+
+@pytest.mark.parametrize("layers", [{}, {"default": {"BACKEND": deploy.IN_MEMORY}}], ids=["none", "in memory"])
+def test_what_serves_one_process_is_told_before_a_deployment(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, layers: dict[str, Any]
+) -> None:
+    """W008: in `check --deploy` alone, and not while debugging."""
+    sqlite = {**connections.settings["default"], "ENGINE": "django.db.backends.sqlite3"}
+    monkeypatch.setitem(connections.settings, "default", sqlite)
+    settings.CHANNEL_LAYERS = layers
+    layer, database = deployed()
+    assert "channels_redis.core.RedisChannelLayer" in str(layer.hint)
+    assert "django.db.backends.postgresql" in str(database.hint)
+    assert "W008" not in ids()
+    settings.DEBUG = True
+    assert deployed() == []
+
+
+def test_a_grown_up_set_up_is_told_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W008: PostgreSQL and a layer that reaches other processes."""
+    postgres = {**connections.settings["default"], "ENGINE": "django.db.backends.postgresql"}
+    monkeypatch.setitem(connections.settings, "default", postgres)
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}}
+    assert deployed() == []
+
+
+@pytest.mark.parametrize("entry", ["partner.internal", "*.internal:8443", "93.184.216.34", "2606:2800::/32"])
+def test_a_name_or_a_public_network_opens_nothing_private(settings: Settings, entry: str) -> None:
+    """W012: they are meant one by one."""
+    put(settings, CALLBACKS={"WORKER": "off", "ALLOW": [entry]})
+    assert found() == []
+
+
+def test_a_developer_may_open_what_is_private(settings: Settings) -> None:
+    """W012: while `DEBUG` is on."""
+    put(settings, CALLBACKS={"WORKER": "off", "ALLOW": ["127.0.0.0/8"]})
+    settings.DEBUG = True
+    assert found() == []
+
+
+class Elsewhere:
+    """A router that sends one app to a database of its own."""
+
+    def __init__(self, app: str) -> None:
+        self.app = app
+
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "other" if model._meta.app_label == self.app else None
+
+
+@pytest.mark.parametrize("app", ["livereferrals", "shop"])
+def test_a_router_that_parts_what_belongs_together_is_told(settings: Settings, app: str) -> None:
+    """W010: our tables, or a trigger's sender; with what a crash would lose."""
+    put(settings, TRIGGERS=[Trigger("Order placed", **GOOD | {"sender": "shop.Order"})])
+    settings.DATABASE_ROUTERS = [Elsewhere(app)]
+    doubts = [message for message in host.check_router() + triggers.check_triggers() if message.id]
+    assert {message.id for message in doubts} == {"livereferrals.W010"}
+    assert all("loses" in message.msg and "DATABASE_ROUTERS" in str(message.hint) for message in doubts)
+
+
+def test_a_session_carrier_without_sessions_is_told(settings: Settings) -> None:
+    """W009: nobody would be known again."""
+    put(settings, VISITOR_CARRIER="session")
+    assert found() == []
+    settings.MIDDLEWARE = [host.AUTHENTICATION, host.OURS]
+    (message,) = found()
+    assert (message.id, host.SESSIONS in str(message.hint)) == ("livereferrals.W009", True)
 
 
 def test_a_secure_cross_site_cookie_is_fine(settings: Settings) -> None:

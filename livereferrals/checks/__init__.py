@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.core import checks
 
-from livereferrals.checks import host, triggers, values
+from livereferrals.checks import deploy, host, moved, triggers, values
 
 
 def register_all() -> None:
@@ -15,6 +15,7 @@ def register_all() -> None:
     for check in (
         values.check_values,
         values.check_unknown_keys,
+        values.check_rule,
         values.check_parameters,
         values.check_redirects,
         values.check_cookie,
@@ -24,6 +25,11 @@ def register_all() -> None:
         host.check_asgi_application,
         host.check_urls,
         host.check_authentication,
+        host.check_router,
         host.check_sqlite,
+        moved.check_old_settings,
+        moved.check_old_middleware,
+        deploy.check_openings,
     ):
         checks.register(check, "livereferrals")
+    checks.register(deploy.check_deployment, "livereferrals", deploy=True)

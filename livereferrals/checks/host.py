@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Doubt
 from django.db import connections, router
@@ -12,6 +13,7 @@ from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from livereferrals import conf
+from livereferrals.checks.values import usable
 from livereferrals.events.models import Event
 
 OURS: Final = "livereferrals.middleware.ReferralMiddleware"
@@ -85,14 +87,40 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_authentication(**kwargs: Any) -> list[CheckMessage]:
-    """Find a project in which nobody is ever logged in (W009)."""
-    if _places([str(path) for path in conf.host("MIDDLEWARE", ())], AUTHENTICATION):
+    """Find a project in which nobody is ever logged in, or which keeps visitors in sessions and has none (W009)."""
+    paths = [str(path) for path in conf.host("MIDDLEWARE", ())]
+    if usable("VISITOR_CARRIER") == "session" and not _places(paths, SESSIONS):
+        return [
+            Doubt(
+                "Visitors are to be kept in the session, and there is no session middleware: nobody is known again.",
+                hint=f'MIDDLEWARE = ["{SESSIONS}", ...], or "VISITOR_CARRIER": "cookie" in {conf.ROOT}.',
+                id="livereferrals.W009",
+            )
+        ]
+    if _places(paths, AUTHENTICATION):
         return []
     return [
         Doubt(
             "There is no authentication middleware: no visitor is ever claimed by a user.",
             hint=f'MIDDLEWARE = [..., "{SESSIONS}", "{AUTHENTICATION}", "{OURS}"]',
             id="livereferrals.W009",
+        )
+    ]
+
+
+def check_router(**kwargs: Any) -> list[CheckMessage]:
+    """Find our tables in another database than the users, or in several (W010): nothing commits together then."""
+    user_model = get_user_model()
+    theirs = router.db_for_write(user_model)
+    ours = {router.db_for_write(model) for model in apps.get_app_config("livereferrals").get_models()}
+    if ours == {theirs}:
+        return []
+    return [
+        Doubt(
+            f"A database router sends livereferrals to {', '.join(map(repr, sorted(ours)))}, and users to {theirs!r}: "
+            "what is owed to a partner does not commit together with what it is owed for, and a crash loses it.",
+            hint=f'Have your DATABASE_ROUTERS send the app "livereferrals" to {theirs!r}.',
+            id="livereferrals.W010",
         )
     ]
 

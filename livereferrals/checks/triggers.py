@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Doubt
+from django.db import router
 from django.db.models import Model
 
+from livereferrals import setting_types
+from livereferrals.checks import values
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.tracking.attribution import FIRST_CLICK, LAST_CLICK
+from livereferrals.tracking.models import Confirmation
 from livereferrals.triggers import catalogue, receivers, registry
 from livereferrals.triggers.catalogue import Problem
 from livereferrals.triggers.declaration import UNSET
@@ -69,12 +73,22 @@ def _options(entry: Declared) -> Iterator[CheckMessage]:
             hint="Write window=timedelta(days=30), or window=None for no limit.",
             id="livereferrals.E011",
         )
-    if trigger.attribution not in {None, LAST_CLICK, FIRST_CLICK}:
+    problem = _rule_problem(trigger.attribution)
+    if problem is not None:
         yield Error(
-            f"{entry.place}: {trigger.attribution!r} is no rule of attribution.",
-            hint=f'Write attribution="{LAST_CLICK}" or attribution="{FIRST_CLICK}".',
+            f"{entry.place}: {trigger.attribution!r} is no rule of attribution: {problem}.",
+            hint=f'Write attribution="{LAST_CLICK}", "{FIRST_CLICK}", or the dotted path of your own f(hits).',
             id="livereferrals.E012",
         )
+
+
+def _rule_problem(rule: object) -> str | None:
+    if rule is None:
+        return None
+    try:
+        return values.rule_problem(setting_types.rule(rule))
+    except ValueError as error:
+        return str(error)
 
 
 def _doubts(entry: Declared, resolved: Resolved) -> Iterator[CheckMessage]:
@@ -87,6 +101,15 @@ def _doubts(entry: Declared, resolved: Resolved) -> Iterator[CheckMessage]:
             hint=f'Write sender="{own}"',
             id="livereferrals.W004",
         )
+    if inspect.isclass(sender) and issubclass(sender, Model) and not sender._meta.abstract:
+        theirs, ours = router.db_for_write(sender), router.db_for_write(Confirmation)
+        if theirs != ours:
+            yield Doubt(
+                f"{entry.place}: {sender._meta.label} is written to {theirs!r}, and confirmations to {ours!r}: "
+                "a crash between the two commits loses a confirmation, or makes one of what was rolled back.",
+                hint=f'Have your DATABASE_ROUTERS send the app "livereferrals" to {theirs!r}.',
+                id="livereferrals.W010",
+            )
     if resolved.receiver is receivers.object_saved and trigger.once is False and trigger.reference is None:
         yield Doubt(
             f"{entry.place}: {trigger.name!r} confirms at each save of the same row.",

@@ -13,6 +13,7 @@ from django.core.checks import Warning as Doubt
 
 from livereferrals import conf
 from livereferrals.exceptions import ConfigurationError
+from livereferrals.tracking import rules
 from livereferrals.tracking.targets import Site, may_redirect_to
 from livereferrals.triggers import catalogue
 
@@ -23,7 +24,12 @@ COOKIE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z", re.ASCII)
 BROWSERS_KEEP_S: Final = 400 * 86_400
 """Seconds that browsers keep a cookie at most (RFC 6265bis, 5.5)."""
 TIMES: Final = frozenset({"REPEAT_WINDOW", "ATTRIBUTION_WINDOW", "COOKIE_MAX_AGE", "FEED_RETENTION", "FEED_MAX_AGE"})
-RULES: Final = frozenset({"ATTRIBUTION"})
+PATHS: Final = {
+    "ATTRIBUTION": '"ATTRIBUTION": "last_click", or the dotted path of your own f(hits)',
+    "CONSENT": '"CONSENT": "mysite.referrals.has_consent", a function of the request',
+    "CLIENT_IP": '"CLIENT_IP": "mysite.referrals.client_ip", a function of the request',
+}
+"""Settings that name a function of the host's, and what to write."""
 
 
 def usable(name: str) -> Any:
@@ -35,15 +41,45 @@ def usable(name: str) -> Any:
         return key.default
 
 
+def usable_callbacks(name: str) -> Any:
+    """Return a setting of the callbacks, or its default where the value cannot be used."""
+    key = conf.callbacks.declared()[name]
+    try:
+        return key.read(conf.callbacks)
+    except ConfigurationError:
+        return key.default
+
+
 def check_values(**kwargs: Any) -> list[CheckMessage]:
-    """Find values of the wrong type (E001), times that are none (E011), rules that are none (E012)."""
+    """Find values of the wrong type (E001), times that are none (E011), functions that are none (E012)."""
     return [_bad_value(error) for error in conf.problems()]
+
+
+def check_rule(**kwargs: Any) -> list[CheckMessage]:
+    """Find a rule of attribution that cannot be imported or called (E012)."""
+    problem = rule_problem(usable("ATTRIBUTION"))
+    if problem is None:
+        return []
+    message = f"{conf.ROOT}['ATTRIBUTION']: {problem}"
+    return [Error(message, hint=f"Write {PATHS['ATTRIBUTION']}.", id="livereferrals.E012")]
+
+
+def rule_problem(rule: str | None) -> str | None:
+    """Return what is wrong with the dotted path of a rule, if it is one."""
+    if not rules.is_path(rule):
+        return None
+    try:
+        rules.load(str(rule))
+    except Exception as error:  # noqa: BLE001 - it imports the host's modules, which may fail in any way
+        return str(error)
+    return None
 
 
 def _bad_value(error: ConfigurationError) -> CheckMessage:
     name = error.key.rpartition("['")[2].removesuffix("']")
-    number = "E011" if name in TIMES else "E012" if name in RULES else "E001"
-    return Error(str(error), hint=error.hint or _default_hint(name), id=f"livereferrals.{number}")
+    number = "E011" if name in TIMES else "E012" if name in PATHS else "E001"
+    hint = f"Write {PATHS[name]}." if name in PATHS else _default_hint(name)
+    return Error(str(error), hint=error.hint or hint, id=f"livereferrals.{number}")
 
 
 def _default_hint(name: str) -> str:
