@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import reversing, sentences
+from livereferrals.admin.deliveries import outcome_in_words
 from livereferrals.admin.exporting import ExportAdmin
 from livereferrals.admin.filters import OccurredDayFilter, PartnerFilter, ReversedFilter, TriggerFilter
 from livereferrals.admin.listing import as_uuid, user_pks
@@ -18,7 +19,6 @@ from livereferrals.admin.looking import AMOUNTS, PEOPLE, LookOnlyAdmin
 from livereferrals.admin.styling import Styled
 from livereferrals.admin.tools import Tool, ToolsAdmin
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt
-from livereferrals.callbacks.outcomes import Outcome
 from livereferrals.tracking.amounts import Money, canonical_amount
 from livereferrals.tracking.models import Confirmation, Partner
 
@@ -104,6 +104,13 @@ class ConfirmationAdmin(Styled, ExportAdmin, ToolsAdmin, LookOnlyAdmin):
             return []
         return [Tool(label=_("Reverse"), url=reversing.address(obj))]
 
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Leave the problem out where there is none."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if isinstance(obj, Confirmation) and not obj.problem:
+            fieldsets[0][1]["fields"].remove("problem")
+        return fieldsets
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -126,8 +133,8 @@ class ConfirmationAdmin(Styled, ExportAdmin, ToolsAdmin, LookOnlyAdmin):
     def standing(self, confirmation: Confirmation) -> str:
         """Say whether it still counts."""
         if confirmation.reversed_at is not None:
-            return str(_("Taken back"))
-        return str(_("Taken back in part") if confirmation.reversed_micros else _("Standing"))
+            return str(_("Reversed"))
+        return str(_("Reversed in part") if confirmation.reversed_micros else _("Standing"))
 
     @admin.display(description=_("trace"))
     def trace_text(self, confirmation: Confirmation) -> SafeString:
@@ -202,8 +209,3 @@ def _deliveries(request: HttpRequest, confirmation: Confirmation) -> dict[str, A
         for row in rows
     ]
     return {"lr_may_see_deliveries": True, "lr_deliveries": deliveries}
-
-
-def outcome_in_words(code: str) -> str:
-    """Return what an outcome means."""
-    return str(Outcome(code).label) if code in Outcome.values else code

@@ -14,6 +14,7 @@ from livereferrals.admin.listing import as_uuid
 from livereferrals.admin.looking import LookOnlyAdmin
 from livereferrals.admin.styling import Styled
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt
+from livereferrals.callbacks.outcomes import Outcome
 from livereferrals.tracking.models import Confirmation
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ATTEMPT_FIELDS = (
     "number",
     "started_at",
     "duration_ms",
-    "outcome",
+    "came_of_it",
     "status",
     "error",
     "address",
@@ -46,6 +47,11 @@ class AttemptInline(admin.StackedInline):
     max_num = 0
     can_delete = False
 
+    @admin.display(description=_("outcome"))
+    def came_of_it(self, attempt: DeliveryAttempt) -> str:
+        """Say what happened."""
+        return outcome_in_words(attempt.outcome)
+
     def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
         """Return whether the user may see attempts."""
         return request.user.has_perm("livereferrals.view_deliveryattempt")
@@ -55,11 +61,16 @@ class AttemptInline(admin.StackedInline):
         return False
 
 
+def outcome_in_words(code: str) -> str:
+    """Return what an outcome means."""
+    return str(Outcome(code).label) if code in Outcome.values else code
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(Styled, ExportAdmin, LookOnlyAdmin):
     """What is owed to partners, and what came of it."""
 
-    list_display = ["created_at", "subscription", "kind", "state", "attempts", "last_status", "last_outcome", "due_at"]
+    list_display = ["created_at", "subscription", "kind", "state", "attempts", "last_status", "came_of_it", "due_at"]
     list_filter = ["state", DeliveryPartnerFilter]
     list_select_related = ["subscription__partner", "confirmation"]
     search_fields = ["id"]
@@ -80,7 +91,7 @@ class DeliveryAdmin(Styled, ExportAdmin, LookOnlyAdmin):
                     "attempts",
                     "lost",
                     "last_status",
-                    "last_outcome",
+                    "came_of_it",
                     "created_at",
                     "finished_at",
                 ]
@@ -105,6 +116,11 @@ class DeliveryAdmin(Styled, ExportAdmin, LookOnlyAdmin):
         "due_at",
         "ended_at",
     )
+
+    @admin.display(description=_("last outcome"))
+    def came_of_it(self, delivery: Delivery) -> str:
+        """Say what happened last."""
+        return outcome_in_words(delivery.last_outcome) or "-"
 
     def found_by(self, text: str) -> Q:
         """Find by delivery, confirmation or reference."""

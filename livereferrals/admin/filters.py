@@ -233,7 +233,7 @@ class ReversedFilter(PresenceFilter):
     title = _("reversed")
     parameter_name = "reversed"
     column = "reversed_at"
-    yes = _("Taken back")
+    yes = _("Reversed")
     no = _("Standing")
 
 

@@ -83,6 +83,8 @@ class LinkAdmin(Styled, CarefulDeleteAdmin, ToolsAdmin):
 
     form = LinkForm
     paginator = BoundedPaginator
+    # "View on site" would follow the link, and staff looking at it would count.
+    view_on_site = False
     switch_off_label = _("Disable it")
     list_display = ["identifier", "name", "owner_name", "disabled", "expires_at", "address"]
     list_filter = ["disabled", "owner"]
@@ -113,6 +115,7 @@ class LinkAdmin(Styled, CarefulDeleteAdmin, ToolsAdmin):
             others[-1] = (_("Notes"), {"fields": ["notes"]})
             return [(None, {"fields": ["name", "identifier", "target"]}), *others]
         picture = [] if link_path(obj.identifier) is None else ["picture"]
+        others[0] = (others[0][0], {"fields": others[0][1]["fields"]})
         return [(None, {"fields": [*first[1]["fields"], *picture]}), *others]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ReferralLink | None = None) -> list[str]:

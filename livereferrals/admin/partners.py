@@ -40,7 +40,10 @@ class PartnerAdmin(Styled, ExportAdmin, CarefulDeleteAdmin, ToolsAdmin):
     list_filter = ["active"]
     list_per_page = 50
     search_fields = ["name", "uid", "links__identifier"]
-    search_help_text = _("A part of the name, the uid or the identifier of a link.")
+    search_help_text = _(
+        "A part of the name, the uid or the identifier of a link. "
+        "The list shows hits and confirmations of the last 30 days, and deliveries that fail."
+    )
     readonly_fields = ["uid", "created_at"]
     raw_id_fields = ["user"]
     actions = ["activate", "deactivate"]
@@ -64,17 +67,17 @@ class PartnerAdmin(Styled, ExportAdmin, CarefulDeleteAdmin, ToolsAdmin):
             partner.lr_standing = numbers[partner.pk]
         return changelist
 
-    @admin.display(description=_("hits, 30 days"))
+    @admin.display(description=_("hits, 30 d"))
     def hits(self, partner: Any) -> int:
         """Show how often its links were followed."""
         return int(partner.lr_standing.hits)
 
-    @admin.display(description=_("confirmations, 30 days"))
+    @admin.display(description=_("confirmed, 30 d"))
     def confirmations(self, partner: Any) -> int:
         """Show how often it succeeded."""
         return int(partner.lr_standing.confirmations)
 
-    @admin.display(description=_("deliveries failing"))
+    @admin.display(description=_("failing"))
     def failing(self, partner: Any) -> str:
         """Say what its server does not take."""
         found: standing.Standing = partner.lr_standing

@@ -42,7 +42,7 @@ class ReversalForm(forms.Form):
         required=False,
         min_value=0,
         localize=False,
-        help_text=gettext_lazy("Leave it empty to take all of it back."),
+        help_text=gettext_lazy("Leave it empty to reverse all of it."),
     )
     note = forms.CharField(
         label=gettext_lazy("Note"),
@@ -92,7 +92,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpR
         **model_admin.admin_site.each_context(request),
         "opts": Confirmation._meta,
         "media": model_admin.media,
-        "title": _("Take the confirmation back"),
+        "title": _("Reverse the confirmation"),
         "subtitle": str(confirmation),
         "object": confirmation,
         "form": form,
@@ -124,13 +124,13 @@ def _reverse(model_admin: ModelAdmin, request: HttpRequest, confirmation: Confir
         form.add_error("amount" if "amount" in form.fields else None, str(error))
         return False
     if result.reason == ReversalOutcome.EXCEEDS_AMOUNT:
-        form.add_error("amount", _("There is only %(left)s left to take back.") % {"left": left(confirmation)})
+        form.add_error("amount", _("There is only %(left)s left to reverse.") % {"left": left(confirmation)})
         return False
     if not result.created:
-        messages.warning(request, _("It had been taken back before."))
+        messages.warning(request, _("It had been reversed before."))
         return True
     model_admin.log_change(
-        request, confirmation, _("Taken back: %(reason)s.") % {"reason": ReversalReason(values["reason"]).label}
+        request, confirmation, _("Reversed: %(reason)s.") % {"reason": ReversalReason(values["reason"]).label}
     )
-    messages.success(request, _("The confirmation was taken back; the partner is told."))
+    messages.success(request, _("The confirmation was reversed; the partner is told."))
     return True

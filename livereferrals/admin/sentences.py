@@ -24,11 +24,11 @@ RULES: Final = {
     FIRST_CLICK: gettext_lazy("The first link that was followed gets the credit."),
 }
 KNOWN_BY: Final = {
-    "user": gettext_lazy("The shop named the user who did it"),
-    "mapping": gettext_lazy("The shop's record names the user who did it"),
+    "user": gettext_lazy("The site named the user who did it"),
+    "mapping": gettext_lazy("The record of the sale names the user who did it"),
     "instance": gettext_lazy("The new user is the person"),
     "request-user": gettext_lazy("The person was logged in"),
-    "visitor": gettext_lazy("The shop named the browser"),
+    "visitor": gettext_lazy("The site named the browser"),
     "request-visitor": gettext_lazy("The person was not logged in and was known by the browser"),
     "hit": gettext_lazy("The hit itself was named, so no other was looked at"),
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from django.urls import URLPattern
 
 
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 SHOWN_URL = 60
 """Characters of an address that a list shows."""
 
@@ -161,7 +162,7 @@ class SubscriptionAdmin(Styled, ToolsAdmin):
     """All subscriptions."""
 
     form = SubscriptionForm
-    list_display = ["trigger", "partner", "called", "method", "endpoint_state", "archived_at"]
+    list_display = ["trigger", "partner", "called", "endpoint_state", "archived_at"]
     list_filter = [PartnerFilter, TriggerFilter, "endpoint__state", ArchivedFilter]
     actions = ["archive"]
     list_select_related = ["partner", "endpoint"]
@@ -194,7 +195,9 @@ class SubscriptionAdmin(Styled, ToolsAdmin):
     def called(self, subscription: Subscription) -> str:
         """Show the beginning of the address; the whole is on the row's page."""
         url = subscription.callback_url
-        return (url if len(url) <= SHOWN_URL else f"{url[:SHOWN_URL]}\N{HORIZONTAL ELLIPSIS}") or str(_("feed only"))
+        if not url:
+            return str(_("feed only"))
+        return f"{subscription.method} {url if len(url) <= SHOWN_URL else url[:SHOWN_URL] + ELLIPSIS}"
 
     @admin.display(description=_("state"), ordering="endpoint__state")
     def endpoint_state(self, subscription: Subscription) -> str:
@@ -220,10 +223,14 @@ class SubscriptionAdmin(Styled, ToolsAdmin):
         return archiving.archive(self, request, queryset)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the preview."""
-        return [previewing.url_pattern(self), *super().get_urls()]
+        """Add the preview and the question before archiving."""
+        return [previewing.url_pattern(self), archiving.url_pattern(self), *super().get_urls()]
 
     def get_tools(self, request: HttpRequest, obj: Model) -> list[Tool]:
-        """Lead to the partner's deliveries."""
-        uid = obj.partner.uid if isinstance(obj, Subscription) else ""
-        return list_tool(request, _("Deliveries"), "delivery", partner=uid)
+        """Lead to the partner's deliveries, and offer to archive what is in use."""
+        if not isinstance(obj, Subscription):
+            return []
+        found = list_tool(request, _("Deliveries"), "delivery", partner=obj.partner.uid)
+        if obj.archived_at is None and self.has_change_permission(request, obj):
+            found.append(Tool(label=_("Archive"), url=archiving.address(obj)))
+        return found

@@ -104,7 +104,7 @@ class VisitorAdmin(Styled, ToolsAdmin, LookOnlyAdmin):
 class HitAdmin(Styled, ExportAdmin, LookOnlyAdmin):
     """Followings of links."""
 
-    list_display = ["created_at", "link", "partner", "visitor", "user", "marks", "is_confirmed"]
+    list_display = ["created_at", "link", "partner", "marks", "is_confirmed", "user", "visitor"]
     list_filter = [PartnerFilter, LinkFilter, DayFilter, ClaimedFilter, ConfirmedFilter, FlagFilter]
     list_select_related = ["link", "partner", "visitor", "user"]
     search_fields = ["id"]

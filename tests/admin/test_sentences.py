@@ -1,0 +1,55 @@
+"""Traces in plain words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from livereferrals.admin.sentences import partners_in, told
+
+TRACE: dict[str, Any] = {
+    "v": 1,
+    "rule": "first_click",
+    "window_s": 30 * 86_400,
+    "subject": {"user": "7", "visitors": ["a", "b"], "how": "request-user"},
+    "hits": [
+        {"hit": "1", "link": "spring", "partner": "aB3dE5fG", "age_s": 3 * 86_400 + 5, "verdict": "credited"},
+        {"hit": "2", "link": "ann1", "partner": None, "age_s": 7_200, "verdict": "self-referral"},
+        {"hit": "3", "link": "home", "partner": "gone0000", "age_s": 5, "verdict": "newer"},
+    ],
+    "outcome": "confirmed",
+    "omitted": 2,
+}
+
+
+def test_trace_is_told_in_words() -> None:
+    """D-22: codes become sentences, uids become names, seconds become times."""
+    story = told(TRACE, names={"aB3dE5fG": "Acme"})
+    assert story.outcome == "A hit was credited."
+    assert story.rule == "The first link that was followed gets the credit. It may be at most 30 days old."
+    assert story.subject == "The person was logged in; 2 browsers were looked at."
+    assert [(hit.link, hit.partner, hit.age, hit.verdict, hit.credited) for hit in story.hits] == [
+        ("spring", "Acme", "3 days before", "credited", True),
+        ("ann1", "", "2\N{NO-BREAK SPACE}hours before", "the person followed a link of their own", False),
+        ("home", "gone0000", "less than a minute before", "an earlier hit was credited", False),
+    ]
+    assert story.omitted == "2 more hits were looked at."
+    assert partners_in(TRACE) == {"aB3dE5fG", "gone0000"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [("no-hits", "No hit was credited: this person has never followed a link."), ("new-code", "new-code"), (None, "")],
+    ids=["known", "later", "none"],
+)
+def test_outcome_is_told(outcome: str | None, sentence: str) -> None:
+    """D-22"""
+    assert told({"outcome": outcome}, names={}).outcome == sentence
+
+
+def test_no_window_is_no_sentence() -> None:
+    """D-22"""
+    assert told({"rule": "last_click", "window_s": None}, names={}).rule == (
+        "The last link that was followed gets the credit."
+    )
