@@ -413,7 +413,7 @@ async def test_concurrent_async_requests_never_see_one_anothers() -> None:
 
 
 def test_async_request_without_parameter_takes_no_thread() -> None:
-    """P-34: the coroutine is done at its first step, having waited for nothing"""
+    """P-34, X-25: the coroutine is done at its first step, having waited for nothing"""
 
     async def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse("page")

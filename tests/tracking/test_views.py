@@ -271,7 +271,7 @@ def test_listed_host_is_followed(world: SimpleNamespace, browser: Browser, setti
 
 
 def test_long_next_is_followed_whole_and_kept_in_part(world: SimpleNamespace, browser: Browser, settings: Any) -> None:
-    """L-49"""
+    """L-49, X-13, X-54: 8 KB, and not the 200 characters of an old column"""
     long = "/" + "a" * 8191
     assert follow(browser, long)["Location"] == long
     assert ReferralHit.objects.get().entry_url == long[:2000]

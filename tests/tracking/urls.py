@@ -125,7 +125,7 @@ def by_token(request: HttpRequest) -> JsonResponse:
 
 def close_account(request: HttpRequest) -> JsonResponse:
     """Delete the user, of which the request still holds the instance."""
-    return JsonResponse({"deleted": User.objects.filter(pk=request.user.pk).delete()[0]})
+    return JsonResponse({"deleted": User.objects.filter(username=request.user.get_username()).delete()[0]})
 
 
 def log_in_and_fail(request: HttpRequest, username: str) -> JsonResponse:
