@@ -61,7 +61,7 @@ def rules(*allow: str, block: tuple[str, ...] = ()) -> Rules:
 
 @pytest.mark.parametrize("network", [*REFUSED_V4, *REFUSED_V6])
 def test_listed_address_is_refused_at_connect_and_at_save(network: str) -> None:
-    """callback-S1: first, last and a middle address of every listed network, as an answer and as a literal."""
+    """callback-S1, X-59: first, last and a middle address of every listed network, as an answer and as a literal."""
     block = ip_network(network)
     for address in {block[0], block[-1], block[block.num_addresses // 2]}:
         assert not may_connect(str(address), 443, rules=NONE, host="partner.example")

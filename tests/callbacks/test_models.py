@@ -87,7 +87,7 @@ def test_change_counts_up_the_version() -> None:
 
 
 def test_long_url_with_placeholders_everywhere_is_kept() -> None:
-    """D-12: 2,000 characters, in path and query."""
+    """D-12, X-54: 2,000 characters, in path and query."""
     url = "https://partner.example/{link}/{visitor_id}?r={reference}&x="
     subscription = make(callback_url=url + "x" * (2000 - len(url)))
     subscription.full_clean()
