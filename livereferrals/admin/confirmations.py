@@ -36,7 +36,7 @@ class ConfirmationAdmin(Styled, ExportAdmin, ToolsAdmin, LookOnlyAdmin):
     """Successes credited to hits."""
 
     change_form_template = "admin/livereferrals/confirmation/change_form.html"
-    list_display = ["occurred_at", "trigger", "partner", "reference", "amount", "user", "standing"]
+    list_display = ["occurred_at", "trigger", "partner", "amount", "standing", "reference", "user"]
     list_filter = [PartnerFilter, TriggerFilter, OccurredDayFilter, ReversedFilter]
     list_select_related = ["partner", "user"]
     search_fields = ["id"]
@@ -127,7 +127,7 @@ class ConfirmationAdmin(Styled, ExportAdmin, ToolsAdmin, LookOnlyAdmin):
     def amount(self, confirmation: Confirmation) -> str:
         """Show the amount with its currency."""
         money = Money(micros=confirmation.amount_micros, currency=confirmation.currency)
-        return str(money) if money.micros is not None else "-"
+        return str(money).replace(" ", "\N{NO-BREAK SPACE}") if money.micros is not None else "-"
 
     @admin.display(description=_("standing"))
     def standing(self, confirmation: Confirmation) -> str:

@@ -17,13 +17,13 @@ from tests.factories import home_link, make_hit, make_partner, make_staff, make_
 
 if TYPE_CHECKING:
     from django.test import Client
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _triggers(settings: SettingsWrapper) -> None:
+def _triggers(settings: Settings) -> None:
     settings.LIVEREFERRALS = {
         "TRIGGERS": [
             Trigger(name, signal="tests.shop.signals.order_paid", receiver="livereferrals.triggers.signal_sent")
@@ -70,7 +70,7 @@ def test_visitor_without_hits(staff: Client) -> None:
     assert page.count("Nobody would be credited: this person has never followed a link.") == 2
 
 
-def test_without_triggers_the_page_says_so(staff: Client, settings: SettingsWrapper) -> None:
+def test_without_triggers_the_page_says_so(staff: Client, settings: Settings) -> None:
     """A-14"""
     settings.LIVEREFERRALS = {"TRIGGERS": [], "CALLBACKS": {"WORKER": "off"}}
     assert b"No trigger is in the settings" in staff.get(asking.address(make_visitor())).content

@@ -29,7 +29,7 @@ from tests.factories import (
 
 if TYPE_CHECKING:
     from django.test import Client
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def staff(client: Client) -> Client:
 
 
 @pytest.fixture(autouse=True)
-def _triggers(settings: SettingsWrapper) -> None:
+def _triggers(settings: Settings) -> None:
     settings.LIVEREFERRALS = {"TRIGGERS": [TRIGGER], "CALLBACKS": {"WORKER": "off"}}
 
 
@@ -69,7 +69,14 @@ def test_page_shows_what_it_is_worth_and_who_it_was(staff: Client) -> None:
     user = make_user(username="bob")
     confirmation = make_confirmation(hit=make_hit(user=user), amount="49.90", reference="A-1")
     page = staff.get(change_url(confirmation)).content.decode()
-    for text in ("Order paid", "49.90 EUR", "A-1", str(confirmation.hit_id), str(confirmation.visitor_id), "bob"):
+    for text in (
+        "Order paid",
+        "49.90\N{NO-BREAK SPACE}EUR",
+        "A-1",
+        str(confirmation.hit_id),
+        str(confirmation.visitor_id),
+        "bob",
+    ):
         assert text in page, text
 
 

@@ -163,7 +163,9 @@ def test_deleting_a_user_keeps_what_was_recorded() -> None:
     confirmation = make_confirmation(hit=hit)
     make_delivery(confirmation=make_confirmation())
     user.delete()
-    for row in (hit, confirmation, hit.visitor):
+    assert hit.visitor is not None
+    rows: list[Any] = [hit, confirmation, hit.visitor]
+    for row in rows:
         row.refresh_from_db()
         assert row.user is None
     hit.link.refresh_from_db()

@@ -47,7 +47,7 @@ def export_url(model: str) -> str:
 
 def export(browser: Client, model: str, query: str = "") -> list[dict[str, str]]:
     """Return the rows of an export as a spreadsheet reads them."""
-    answer = browser.post(f"{export_url(model)}?{query}")
+    answer: Any = browser.post(f"{export_url(model)}?{query}")
     assert answer.status_code == 200
     assert answer.streaming
     text = b"".join(answer.streaming_content).decode("utf-8")
@@ -125,7 +125,7 @@ def test_rows_are_read_piece_by_piece(staff: Client, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(exporting, "CHUNK", 10)
     link = make_link()
     ReferralHit.objects.bulk_create([ReferralHit(link=link, created_at=timezone.now()) for _ in range(30)])
-    answer = staff.post(export_url("referralhit"))
+    answer: Any = staff.post(export_url("referralhit"))
     pieces = list(answer.streaming_content)
     assert len(pieces) == 4
     ids = [row["id"] for row in export(staff, "referralhit")]

@@ -71,7 +71,7 @@ def test_amounts_are_absent_without_their_permission(client: Client) -> None:
     assert not any(b"77.31" in client.get(page).content for page in pages)
 
     viewer.user_permissions.add(Permission.objects.get(codename="view_amounts"))
-    assert all(b"77.31 EUR" in client.get(page).content for page in pages)
+    assert all("77.31\N{NO-BREAK SPACE}EUR" in client.get(page).content.decode() for page in pages)
 
 
 def test_text_from_outside_is_escaped(staff: Client) -> None:
