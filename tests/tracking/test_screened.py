@@ -280,6 +280,41 @@ def test_links_url_below_the_sub_path_is_no_target(world: SimpleNamespace, kind:
         assert browser.get(f"{own}?next=/ref/qqq777")["Location"] == "/ref/qqq777"
 
 
+@pytest.mark.parametrize("parameter", ["ref=abc123", "affiliate_id=moox6esi"])
+def test_parameter_is_taken_off_below_the_sub_path(
+    world: SimpleNamespace, kind: str, settings: Any, parameter: str
+) -> None:
+    """L-52, P-21"""
+    settings.FORCE_SCRIPT_NAME = "/sub"
+    with override_script_prefix("/sub/"):
+        browser = Browser(kind)
+        location = browser.get(f"{'' if kind == 'wsgi' else '/sub'}/x?a=1&{parameter}")["Location"]
+        if parameter.startswith("ref"):
+            assert location == "/sub/ref/abc123?next=%2Fsub%2Fx%3Fa%3D1"
+            location = browser.get(location.removeprefix("/sub" if kind == "wsgi" else ""))["Location"]
+    assert location == "/sub/x?a=1"
+    assert ReferralHit.objects.get().entry_url == "/sub/x?a=1"
+
+
+# --- pages behind a login -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+@pytest.mark.parametrize("parameter", ["ref=abc123", "affiliate_id=moox6esi"])
+def test_hit_is_recorded_before_the_login_which_knows_no_parameter(
+    world: SimpleNamespace, browser: Browser, settings: Any, parameter: str, everywhere: bool
+) -> None:
+    """P-30"""
+    if everywhere:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    path, seen = f"/buy/?a=1&{parameter}", []
+    while (response := browser.get(path)).status_code == 302:
+        path = response["Location"]
+        seen.append(path)
+    assert seen[-2:] == ["/buy/?a=1", "/login/?next=/buy/%3Fa%3D1"]
+    assert ReferralHit.objects.count() == 1
+
+
 # --- paths that are left alone --------------------------------------------------------------------------------------------
 
 
