@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.forms.models import BaseInlineFormSet
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import archiving, previewing
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.urls import URLPattern
+    from django.utils.safestring import SafeString
 
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -43,6 +45,16 @@ def trigger_help() -> str:
     """Return what the settings say of each trigger that has a help text."""
     return " ".join(
         f"{trigger.label or trigger.name}: {trigger.help}" for trigger in catalogue.triggers() if trigger.help
+    )
+
+
+def with_placeholders(text: object) -> SafeString:
+    """Return a field's help with the list of what may stand in an address."""
+    return format_html(
+        "{} <details class='lr-placeholders'><summary>{}</summary>{}</details>",
+        text,
+        _("What can be put into it"),
+        format_html_join(" ", "<code>{{{}}}</code>", ((name,) for name in sorted(placeholders.MACROS))),
     )
 
 
@@ -86,6 +98,7 @@ class SubscriptionForm(forms.ModelForm):
             )
         for name in {"callback_url", "reversal_url"} & self.fields.keys():
             self.fields[name].widget = forms.TextInput(attrs={"class": "vLargeTextField", "maxlength": 2000})
+            self.fields[name].help_text = with_placeholders(self.fields[name].help_text)
         self.fields["no_placeholder"].initial = self._is_accepted()
 
     def _is_accepted(self) -> bool:

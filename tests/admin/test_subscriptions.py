@@ -89,6 +89,12 @@ def test_stored_trigger_that_left_the_settings_stays_selectable_for_its_row(staf
     assert (old.trigger, old.timeout_s) == ("Old trigger", 9)
 
 
+def test_page_lists_what_can_be_put_into_an_address(staff: Client) -> None:
+    """D-11: so that the hint "see the list of placeholders" leads somewhere."""
+    page = staff.get(reverse(ADD)).content.decode()
+    assert all(f"<code>{{{name}}}</code>" in page for name in ("click_id", "amount_minor", "visitor_id"))
+
+
 def test_callback_url_may_be_empty(staff: Client) -> None:
     """D-11: the partner then reads the feed."""
     saved, _ = post(staff, callback_url="", method="POST")
