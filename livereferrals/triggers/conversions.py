@@ -68,13 +68,18 @@ def read_reference(value: object) -> str | None:
 def read_time(value: object) -> datetime:
     """Return the time of the conversion: now, unless it is given; a naive time is of the project's zone.
 
+    It is aware, unless the project does without (`USE_TZ`, N-17): its database takes naive times alone.
+
     Raises:
         TypeError: it is not a datetime.
     """
+    now = timezone.now()
     if value is None:
-        return timezone.now()
+        return now
     if not isinstance(value, datetime):
         raise TypeError(f"A time is a datetime, not {type(value).__name__}.")
+    if timezone.is_naive(now):
+        return value if timezone.is_naive(value) else timezone.make_naive(value)
     return timezone.make_aware(value) if timezone.is_naive(value) else value
 
 
