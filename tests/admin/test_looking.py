@@ -8,11 +8,24 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.urls import reverse
+from django.utils import timezone
 
-from livereferrals.callbacks.models import Delivery
+from livereferrals.callbacks.models import Delivery, DeliveryAttempt
 from livereferrals.events.models import Event
-from livereferrals.tracking.models import Confirmation, ReferralHit, Visitor
-from tests.factories import make_confirmation, make_delivery, make_event, make_hit, make_staff, make_user, make_visitor
+from livereferrals.tracking.models import Confirmation, ReferralHit, Reversal, Visitor
+from tests.admin.people import act_url, change_url, list_url
+from tests.factories import (
+    home_link,
+    make_confirmation,
+    make_delivery,
+    make_event,
+    make_hit,
+    make_partner,
+    make_staff,
+    make_subscription,
+    make_user,
+    make_visitor,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +102,39 @@ def test_text_from_outside_is_escaped(staff: Client) -> None:
         content = staff.get(page).content
         assert b"<script>alert(1)" not in content
         assert b'href="javascript:' not in content
+
+
+def test_text_from_outside_is_escaped_in_stories_questions_and_filters(staff: Client) -> None:
+    """D-28: a partner's name, a note, a server's answer, a trace and what somebody typed."""
+    evil = "<script>alert(1)</script>"
+    partner = make_partner(name=evil)
+    hit = make_hit(link=home_link(partner))
+    trace = {"rule": evil, "outcome": evil, "hits": [{"link": evil, "partner": partner.uid, "verdict": evil}]}
+    confirmation = make_confirmation(hit=hit, trace=trace, trigger=evil, reference=evil)
+    delivery = make_delivery(confirmation=confirmation)
+    DeliveryAttempt.objects.create(
+        delivery=delivery, number=1, started_at=timezone.now(), outcome=evil[:16], error=evil, response_excerpt=evil
+    )
+    Reversal.objects.create(confirmation=confirmation, reason="other", note=evil, created_at=timezone.now())
+    subscription = make_subscription(partner=partner, trigger=evil)
+    pages = [
+        change_url(confirmation),
+        change_url(delivery),
+        change_url(partner),
+        act_url(confirmation, "reverse"),
+        act_url(partner, "delete"),
+        act_url(make_partner(name=evil), "delete"),
+        act_url(subscription, "archive"),
+        act_url(hit.visitor, "asking") if hit.visitor else "",
+        f"{list_url('referralhit')}?partner={evil}&link={evil}&day={evil}",
+        f"{list_url('confirmation')}?trigger={evil}&q={evil}",
+        list_url("partner"),
+        list_url("delivery"),
+    ]
+    for page in pages:
+        answer = staff.get(page)
+        assert answer.status_code == 200, page
+        assert b"<script>alert(1)" not in answer.content, page
 
 
 def test_all_pages_of_the_app_are_registered() -> None:
