@@ -10,14 +10,19 @@ from django.test import Client
 from django.utils import timezone
 
 from livereferrals import api
-from livereferrals.callbacks.models import Delivery
+from livereferrals.callbacks.models import Delivery, DeliveryState
 from livereferrals.events.models import Event
 from livereferrals.tracking.models import Confirmation, ReferralHit, Reversal
+from tests.callbacks.running import LOOPBACK, running_worker, subscribe, wait_for_state
+from tests.factories import make_hit, make_link
+from tests.shop.triggers import TRIGGERS
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from pytest_django import Settings
+
+    from tests.partner import PartnerSink
 
 pytestmark = pytest.mark.django_db
 PAID = "Order paid"
@@ -60,3 +65,16 @@ def test_without_time_zones_nothing_breaks(settings: Settings, world: SimpleName
     confirmation = follow_pay_and_refund()
     told = datetime.fromisoformat(confirmation.trace["at"])
     assert timedelta(minutes=59) < datetime.now(UTC) - told < timedelta(minutes=61)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_time_zones_partners_are_called_all_the_same(settings: Settings, sink: PartnerSink) -> None:
+    """N-17: subscription, outbox and worker."""
+    settings.USE_TZ = False
+    settings.LIVEREFERRALS = {"TRIGGERS": TRIGGERS, "CALLBACKS": {"WORKER": "off", "ALLOW": LOOPBACK}}
+    subscription = subscribe(sink.url())
+    assert api.confirm(PAID, hit=make_hit(link=make_link(partner=subscription.partner))).created
+    with running_worker():
+        wait_for_state(Delivery.objects.get(), DeliveryState.DELIVERED)
+    told = datetime.fromisoformat(sink.calls[0].json()["time"])
+    assert timedelta(0) <= datetime.now(UTC) - told < timedelta(minutes=1)

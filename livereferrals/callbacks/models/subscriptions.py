@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router, transaction
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.callbacks import checking, headers
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def never() -> datetime:
+    """Return a time before all others, as the project's database takes it: naive without `USE_TZ` (N-17)."""
+    return NEVER if timezone.is_aware(timezone.now()) else timezone.make_naive(NEVER, UTC)
 
 
 class Method(models.TextChoices):
@@ -154,7 +160,7 @@ class Endpoint(models.Model):
     failed_attempts_since = models.PositiveIntegerField(default=0)
     last_success_at = models.DateTimeField(null=True)
     last_failure_at = models.DateTimeField(null=True)
-    last_leased_at = models.DateTimeField(default=NEVER)
+    last_leased_at = models.DateTimeField(default=never)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     leased_by = models.CharField(max_length=100, blank=True)
