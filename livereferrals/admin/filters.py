@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
-MOST_PARTNERS = 50
-"""Partners that a part of a name may mean at once."""
+MOST_PARTNERS = 10
+"""Partners that a part of a name may mean at once: the rows of more take SQLite seconds to sort."""
 
 
 class TypedFilter(admin.SimpleListFilter):
@@ -91,14 +91,22 @@ class PartnerFilter(TypedFilter):
         typed = self.value()
         if not typed:
             return queryset
-        return queryset.filter(**{f"{self.path}__in": partners_called(typed, self.of_partner)})
+        partners = partners_called(typed, self.of_partner)
+        if len(partners) > MOST_PARTNERS:
+            said = _("More than %(count)s partners have this in their name: type more of it.")
+            messages.warning(request, said % {"count": MOST_PARTNERS}, fail_silently=True)
+            return queryset.none()
+        return queryset.filter(**{f"{self.path}__in": partners})
 
 
 def partners_called(text: str, column: str = "pk") -> list[Any]:
-    """Return the partner of this uid or name, else those with the text in their name. At most two queries."""
+    """Return the partner of this uid or name, else those with the text in their name, one more than allowed at most.
+
+    At most two queries.
+    """
     exact = Partner.objects.filter(Q(uid=text) | Q(name__iexact=text)).values_list(column, flat=True)
     inside = Partner.objects.filter(name__icontains=text).values_list(column, flat=True)
-    return list(exact[:MOST_PARTNERS]) or list(inside[:MOST_PARTNERS])
+    return list(exact[:MOST_PARTNERS]) or list(inside[: MOST_PARTNERS + 1])
 
 
 class EventPartnerFilter(PartnerFilter):

@@ -97,6 +97,16 @@ def test_hits_are_filtered(
     assert found(staff, "referralhit", **query) == {hits[name].pk for name in expected}
 
 
+def test_part_of_a_name_that_means_too_many_partners_asks_for_more_of_it(staff: Client) -> None:
+    """D-21: instead of sorting the rows of all of them, or of some by chance."""
+    hits = [make_hit(link=make_link(partner=make_partner(name=f"Blog {number}"))) for number in range(11)]
+    page = staff.get(list_url("referralhit"), {"partner": "blog"})
+    assert "More than 10 partners have this in their name" in page.content.decode()
+    assert page.context["cl"].result_count == 0
+    assert found(staff, "referralhit", partner="blog 1") == {hits[1].pk}
+    assert found(staff, "referralhit", partner="og 1") == {hits[1].pk, hits[10].pk}
+
+
 def test_hits_are_found_by_visitor_link_and_user(staff: Client, hits: dict[str, ReferralHit]) -> None:
     """D-21: and by their own id."""
     for text, name in {
