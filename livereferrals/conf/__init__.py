@@ -18,6 +18,10 @@ from django.core.signals import setting_changed
 from django.http.request import validate_host
 from django.urls import get_script_prefix
 
+from livereferrals.conf import older
+from livereferrals.conf.older import OLD_NAMES as OLD_NAMES
+from livereferrals.conf.older import OLD_SETTINGS as OLD_SETTINGS
+from livereferrals.conf.older import old_cookie_name as old_cookie_name
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.feed_limits import FeedLimits, feed_limits
 from livereferrals.setting_types import (
@@ -42,46 +46,6 @@ from livereferrals.setting_types import (
 )
 
 ROOT: Final = "LIVEREFERRALS"
-OLD_SETTINGS: Final = (
-    "AFFILIATE_QUERY_STRING_KEY",
-    "AFFILIATE_SESSION_KEY",
-    "AFFILIATE_TRIGGERS",
-    "DJANGO_REFERRALS_SETTINGS",
-)
-
-
-# --- old names ----------------------------------------------------------------------------------------------------------
-
-
-def _hype(key: str) -> Callable[[], object | None]:
-    """Read a key of django-hype's dict, else nothing."""
-
-    def read() -> object | None:
-        old = getattr(django_settings, "DJANGO_REFERRALS_SETTINGS", None) or {}
-        return old.get(key)
-
-    return read
-
-
-def _old_parameters() -> object | None:
-    """Build `PARAMETERS` from the names that the older packages used (P-33), else nothing."""
-    link = _hype("URL_PARAM")()
-    partner = getattr(django_settings, "AFFILIATE_QUERY_STRING_KEY", None)
-    if link is None and partner is None:
-        return None
-    return {str(link or "ref"): "link", str(partner or "affiliate_id"): "partner"}
-
-
-def _old_hops() -> object | None:
-    """Send django-hype's own parameter by way of the link's URL, as it did, else nothing."""
-    link = _hype("URL_PARAM")()
-    return None if link is None else {str(link): "link_url"}
-
-
-def _old_session_key() -> object | None:
-    return getattr(django_settings, "AFFILIATE_SESSION_KEY", None)
-
-
 # --- the keys -------------------------------------------------------------------------------------------------------------
 
 
@@ -145,10 +109,10 @@ class Settings(RootGroup):
     BASE_URL = Setting[str | None](None, optional_text)
     """Scheme and host for absolute URLs made without a request."""
     PARAMETERS = Setting[dict[str, str]](
-        {"ref": "link", "affiliate_id": "partner"}, words(("link", "partner")), old=_old_parameters
+        {"ref": "link", "affiliate_id": "partner"}, words(("link", "partner")), old=older.parameters
     )
     """Query parameters caught on any URL, and what their value names."""
-    PARAMETER_HOPS = Setting[dict[str, str]]({"ref": "link_url"}, words(("link_url", "direct")), old=_old_hops)
+    PARAMETER_HOPS = Setting[dict[str, str]]({"ref": "link_url"}, words(("link_url", "direct")), old=older.hops)
     """Parameters that go through the link's URL; all others are one redirect."""
     EXCLUDE_PATHS = Setting[tuple[str, ...] | None](None, optional_texts)
     """Beginnings of paths on which no parameter is caught; `None`: those of static files and uploads."""
@@ -158,9 +122,9 @@ class Settings(RootGroup):
     """Further hosts that `next` may name; `.example.org` means its sub-domains too."""
     MAX_NEXT_LENGTH = Setting(8192, whole(1, 65_536))
     """A longer `next` counts as absent."""
-    COOKIE_NAME = Setting("livereferrals_visitor", text, old=_hype("COOKIE_KEY"))
+    COOKIE_NAME = Setting("livereferrals_visitor", text, old=older.hype("COOKIE_KEY"))
     """Name of the visitor's cookie."""
-    COOKIE_MAX_AGE = Setting(31_536_000, whole(1, 2**31 - 1), old=_hype("COOKIE_MAX_AGE"))
+    COOKIE_MAX_AGE = Setting(31_536_000, whole(1, 2**31 - 1), old=older.hype("COOKIE_MAX_AGE"))
     """Seconds that the visitor's cookie lives."""
     COOKIE_DOMAIN = Setting[str | None](None, optional_text)
     """Domain of the visitor's cookie."""
@@ -168,13 +132,13 @@ class Settings(RootGroup):
     """Path of the visitor's cookie."""
     COOKIE_SAMESITE = Setting("Lax", one_of("Lax", "Strict", "None"))
     """SameSite of the visitor's cookie."""
-    COOKIE_HTTPONLY = Setting(default=True, parse=flag, old=_hype("COOKIE_HTTPONLY"))
+    COOKIE_HTTPONLY = Setting(default=True, parse=flag, old=older.hype("COOKIE_HTTPONLY"))
     """HttpOnly of the visitor's cookie."""
     COOKIE_SECURE = Setting[bool | None](None, optional_flag)
     """Secure of the visitor's cookie; `None`: as the request."""
     VISITOR_CARRIER = Setting("cookie", one_of("cookie", "session"))
     """Where a browser's visitor is kept: in a cookie of its own, or in the host's session."""
-    SESSION_KEY = Setting("affiliate_visitor_id", text, old=_old_session_key)
+    SESSION_KEY = Setting("affiliate_visitor_id", text, old=older.session_key)
     """Key of the visitor's id in the session."""
     CONSENT = Setting[Callable[..., Any] | None](None, hook)
     """Dotted path of `f(request) -> bool`: whether the visitor may be known again."""
@@ -245,17 +209,6 @@ settings = Settings()
 callbacks = CallbackSettings()
 
 
-OLD_NAMES: Final = {
-    "PARAMETERS": "AFFILIATE_QUERY_STRING_KEY and DJANGO_REFERRALS_SETTINGS['URL_PARAM']",
-    "PARAMETER_HOPS": "DJANGO_REFERRALS_SETTINGS['URL_PARAM']",
-    "COOKIE_NAME": "DJANGO_REFERRALS_SETTINGS['COOKIE_KEY']",
-    "COOKIE_MAX_AGE": "DJANGO_REFERRALS_SETTINGS['COOKIE_MAX_AGE']",
-    "COOKIE_HTTPONLY": "DJANGO_REFERRALS_SETTINGS['COOKIE_HTTPONLY']",
-    "SESSION_KEY": "AFFILIATE_SESSION_KEY",
-}
-"""Where the older packages kept what a key says now."""
-
-
 def old_values() -> dict[str, object]:
     """Return what the older packages' settings say, by the new names."""
     found = {name: key.old() for name, key in Settings.declared().items() if key.old is not None}
@@ -276,11 +229,6 @@ def excluded_paths() -> tuple[str, ...]:
     served = (str(url or "") for url in (django_settings.STATIC_URL, django_settings.MEDIA_URL))
     # An address on another host is none of our paths; Django makes "/" of an empty one.
     return tuple(f"/{url.removeprefix(prefix)}" for url in served if url.startswith(prefix) and url != prefix)
-
-
-def old_cookie_name() -> str:
-    """Return the name of the cookie that django-hype set (C-18)."""
-    return str(_hype("COOKIE_KEY")() or "django-hype__rk")
 
 
 def is_served(host: str) -> bool:
