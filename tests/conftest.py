@@ -24,8 +24,13 @@ hypothesis.settings.register_profile("livereferrals", deadline=None)
 hypothesis.settings.load_profile("livereferrals")
 
 
+def pytest_configure() -> None:
+    """Make this process's own directory: reading the settings, as mypy does, leaves nothing behind."""
+    django_settings.SCRATCH.mkdir(mode=0o700)
+
+
 def pytest_unconfigure() -> None:
-    """Take the scratch directory away here too: a worker of xdist ends without running `atexit`."""
+    """Take it away, with databases and logs; not by `atexit`, which a worker of xdist does not run."""
     shutil.rmtree(django_settings.SCRATCH, ignore_errors=True)
 
 

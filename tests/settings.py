@@ -7,9 +7,9 @@ The servers that tests start read the same file; `tests.servers` tells them by e
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -75,20 +75,17 @@ LOGGING = {
 
 def _memory() -> str | None:
     """Return a place for files in memory, where there is one with room: every commit of SQLite waits for its disk."""
-    place = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
+    place = Path("/dev/shm")  # noqa: S108 - the directory in it has a name that nobody guesses
     return str(place) if os.access(place, os.W_OK) and shutil.disk_usage(place).free > 512 * 2**20 else None
 
 
-def _make_scratch() -> Path:
-    """Return this process's own directory, which goes when the process ends."""
-    if given := os.environ.get("TEST_SCRATCH"):
-        return Path(given)
-    made = Path(tempfile.mkdtemp(prefix=f"livereferrals-{os.getpid()}-", dir=_memory()))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
+def _scratch() -> Path:
+    """Return this process's own directory; `conftest.py` makes it and takes it away."""
+    name = f"livereferrals-{os.getpid()}-{secrets.token_hex(4)}"
+    return Path(os.environ.get("TEST_SCRATCH") or Path(_memory() or tempfile.gettempdir()) / name)
 
 
-SCRATCH = _make_scratch()
+SCRATCH = _scratch()
 DATABASES: dict[str, dict[str, Any]] = {
     "default": dict(dj_database_url.parse(os.environ.get("TEST_DATABASE_URL", f"sqlite:///{SCRATCH}/db.sqlite3"))),
 }
