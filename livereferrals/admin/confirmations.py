@@ -11,9 +11,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import reversing, sentences
+from livereferrals.admin.choices import ReversedFilter, TriggerFilter
 from livereferrals.admin.deliveries import outcome_in_words
 from livereferrals.admin.exporting import ExportAdmin
-from livereferrals.admin.filters import OccurredDayFilter, PartnerFilter, ReversedFilter, TriggerFilter
+from livereferrals.admin.filters import OccurredDayFilter, PartnerFilter
 from livereferrals.admin.listing import as_uuid, user_pks
 from livereferrals.admin.looking import AMOUNTS, PEOPLE, LookOnlyAdmin
 from livereferrals.admin.styling import Styled

@@ -11,7 +11,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import archiving, previewing
-from livereferrals.admin.filters import ArchivedFilter, PartnerFilter, TriggerFilter
+from livereferrals.admin.choices import ArchivedFilter, TriggerFilter
+from livereferrals.admin.filters import PartnerFilter
 from livereferrals.admin.styling import Styled
 from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
 from livereferrals.callbacks import placeholders

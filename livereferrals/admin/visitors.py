@@ -9,17 +9,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import asking
+from livereferrals.admin.choices import ClaimedFilter, ClaimedVisitorFilter, ConfirmedFilter, FlagFilter
 from livereferrals.admin.exporting import ExportAdmin
-from livereferrals.admin.filters import (
-    ClaimedFilter,
-    ClaimedVisitorFilter,
-    ConfirmedFilter,
-    DayFilter,
-    FlagFilter,
-    LinkFilter,
-    PartnerFilter,
-    link_pks,
-)
+from livereferrals.admin.filters import DayFilter, LinkFilter, PartnerFilter, link_pks
 from livereferrals.admin.listing import as_uuid, user_pks
 from livereferrals.admin.looking import PEOPLE, LookOnlyAdmin
 from livereferrals.admin.styling import Styled
