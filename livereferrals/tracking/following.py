@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from django.core.handlers.asgi import ASGIRequest
@@ -17,19 +17,13 @@ from livereferrals.tracking.consent import is_given
 from livereferrals.tracking.links import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from django.http import HttpRequest
 
     from livereferrals.tracking.links import LinkLookup
     from livereferrals.tracking.models import ReferralHit, ReferralLink
-
-    class Find(Protocol):
-        """A look-up of a link by its identifier or by its partner's uid."""
-
-        def __call__(self, name: str, /, *, now: datetime) -> LinkLookup: ...  # noqa: D102
-
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +32,7 @@ OWN_IDS: Final = ("click_id", *SUBS)
 """Parameters beside the link's that are kept on the hit (L-13, P-35)."""
 
 
-def looked_up(find: Find, name: str, *, now: datetime) -> LinkLookup:
+def looked_up(find: Callable[..., LinkLookup], name: str, *, now: datetime) -> LinkLookup:
     """Return what `find` finds; where the database does not answer, log it and go on as for an unknown link (L-27)."""
     try:
         return find(name, now=now)

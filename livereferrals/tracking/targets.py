@@ -193,6 +193,8 @@ def own_url(path: str, query: bytes) -> str:
     A path that begins with two slashes, or a backslash after the first, would lead to another host (P-26).
     """
     escaped = quote(path, safe=PATH_SAFE)
+    if not escaped.startswith("/"):
+        escaped = f"/{escaped}"  # a request without a path; an empty `Location` would be this URL again
     if escaped.startswith("//"):
         escaped = f"/%2F{escaped[2:]}"
     return f"{escaped}?{quote(query, safe=QUERY_SAFE)}" if query else escaped

@@ -50,7 +50,7 @@ def says_more(request: HttpRequest) -> bool:
 
 @ways_in
 @pytest.mark.parametrize("carrier", ["cookie", "session"])
-@pytest.mark.parametrize("hook", ["has_agreed", "has_agreed_async", "not_asked_yet"])
+@pytest.mark.parametrize("hook", [has_agreed.__name__, has_agreed_async.__name__, not_asked_yet.__name__])
 def test_refusal_is_a_hit_that_leads_to_nobody(
     world: SimpleNamespace, browser: Browser, settings: Any, path: str, carrier: str, hook: str
 ) -> None:
@@ -85,7 +85,7 @@ def test_refusal_of_somebody_logged_in_does_not_name_them(
     world: SimpleNamespace, browser: Browser, settings: Any, path: str
 ) -> None:
     """V-14"""
-    settings.LIVEREFERRALS = {"CONSENT": f"{HERE}.says_more"}
+    settings.LIVEREFERRALS = {"CONSENT": f"{HERE}.{says_more.__name__}"}
     browser.log_in(world.ann)
     browser.get(path)
     hit = ReferralHit.objects.get()
@@ -115,7 +115,7 @@ def test_what_the_browser_carries_from_before_is_taken_away(
     assert browser.get("/referral/").json()["true"] is False
 
 
-@pytest.mark.parametrize("hook", [f"{HERE}.fails", f"{HERE}.no_such_function", 42])
+@pytest.mark.parametrize("hook", [f"{HERE}.{fails.__name__}", f"{HERE}.no_such_function", 42])
 def test_hook_that_fails_counts_as_a_no(
     world: SimpleNamespace, browser: Browser, settings: Any, hook: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

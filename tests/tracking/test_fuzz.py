@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_from_bytes, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from livereferrals.events.models import Event
@@ -91,6 +91,7 @@ def test_nothing_in_a_parameter_breaks_a_page(
 
 @pytest.mark.parametrize("kind", KINDS)
 @fuzzed
+@example(path="/", name="affiliate_id=moox6esi")
 @given(path=values, name=st.sampled_from(["ref=abc123", "affiliate_id=moox6esi"]))
 def test_nothing_in_the_path_beside_a_parameter_leads_away(
     world: SimpleNamespace, kind: str, path: str, name: str

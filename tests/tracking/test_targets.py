@@ -328,6 +328,8 @@ def test_no_query_breaks_the_rules_and_what_is_left_is_in_order(query: bytes) ->
 @pytest.mark.parametrize(
     ("path", "query", "url"),
     [
+        pytest.param("", b"", "/", id="no path"),
+        pytest.param("x", b"a", "/x?a", id="no slash"),
         pytest.param("//evil.example/x", b"", "/%2Fevil.example/x", id="two slashes"),
         pytest.param("///evil.example", b"", "/%2F/evil.example", id="three slashes"),
         pytest.param("/\\evil.example/x", b"", "/%5Cevil.example/x", id="backslash"),
