@@ -170,7 +170,9 @@ def _found_by_own_rule(
     judged = hits.annotate(verdict=_verdict(question))
     every = len(rows)
     if is_long:
-        newest: list[Any] = list(_ordered(judged.filter(verdict=ELIGIBLE).annotate(total=_total(hits)), question)[: rules.MOST])
+        newest: list[Any] = list(
+            _ordered(judged.filter(verdict=ELIGIBLE).annotate(total=_total(hits)), question)[: rules.MOST]
+        )
         rows |= {row.pk: row for row in newest}
         every = newest[0].total if newest else every
 
