@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -174,7 +173,8 @@ def base(host: Host, uid: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         assert "daphne" in log.read_text().lower()
         yield address
     finally:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT: whoever runs in the background of a shell ignores it, and so do its children.
+        process.terminate()
         process.wait(20)
 
 
