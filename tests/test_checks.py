@@ -255,7 +255,7 @@ def test_a_router_that_parts_what_belongs_together_is_told(settings: Settings, a
 
 
 def test_a_session_carrier_without_sessions_is_told(settings: Settings) -> None:
-    """W009: nobody would be known again."""
+    """W009: the cookie is used in its place."""
     put(settings, VISITOR_CARRIER="session")
     assert found() == []
     settings.MIDDLEWARE = [host.AUTHENTICATION, host.OURS]

@@ -92,7 +92,7 @@ def check_authentication(**kwargs: Any) -> list[CheckMessage]:
     if usable("VISITOR_CARRIER") == "session" and not _places(paths, SESSIONS):
         return [
             Doubt(
-                "Visitors are to be kept in the session, and there is no session middleware: nobody is known again.",
+                "Visitors are to be kept in the session, and there is no session middleware: the cookie is used.",
                 hint=f'MIDDLEWARE = ["{SESSIONS}", ...], or "VISITOR_CARRIER": "cookie" in {conf.ROOT}.',
                 id="livereferrals.W009",
             )
