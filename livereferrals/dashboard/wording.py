@@ -118,12 +118,16 @@ def _amounts(numbers: Numbers) -> list[Counter]:
     ]
 
 
+TENTH = Decimal("0.1")
+"""Two of three are 66.7 %: Django's `number_format` cuts digits off and does not round."""
+
+
 def _rate(rate: Decimal | None) -> Counter:
     label = gettext("Conversion rate")
     if rate is None:
         return Counter(key="rate", label=label, raw="", text=NONE)
     # Translators: a number of per cent.
-    text = gettext("%(number)s%%") % {"number": _number(rate * 100, 1)}
+    text = gettext("%(number)s%%") % {"number": _number((rate * 100).quantize(TENTH), 1)}
     return Counter(key="rate", label=label, raw=format(rate, "f"), text=text)
 
 

@@ -93,6 +93,13 @@ def test_numbers_are_raw_and_readable():
     }
 
 
+def test_rate_is_rounded_and_not_cut():
+    """dashboard-7 Two of three are 66.7 %, not 66.6 %"""
+    numbers = Numbers(hits=3, visitors=3, claims=0, confirmations=2, reversals=0, amounts={})
+    (rate,) = (counter for counter in wording.counters(numbers, rights=ALL) if counter.key == "rate")
+    assert (rate.raw, rate.text) == ("0.666667", "66.7%")
+
+
 def test_numbers_follow_the_language():
     """dashboard-40"""
     with translation.override("de"):
