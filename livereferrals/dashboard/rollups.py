@@ -6,12 +6,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, router, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from livereferrals.dashboard import deltas, ranges
 from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
 from livereferrals.events import log
+from livereferrals.events.locking import lock_singleton
 from livereferrals.tracking.models import Confirmation
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def confirmation_times(events: Iterable[Event], *, using: str | None = None) -> 
 
 def _advance_batch(alias: str) -> int:
     with transaction.atomic(using=alias):
-        state = _lock(alias)
+        state = lock_singleton(RollupState, using=alias)
         bounds = log.bounds()
         zone = timezone.get_default_timezone_name()
         if state.time_zone != zone:
@@ -91,17 +91,6 @@ def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> N
             model._default_manager.using(alias).all().delete()
         state.seq = 0
     state.time_zone = zone
-
-
-def _lock(alias: str) -> RollupState:
-    """Take the rollups' row for this transaction."""
-    manager = RollupState.objects.using(alias)
-    if connections[alias].features.has_select_for_update:
-        state = manager.select_for_update().filter(pk=RollupState.SINGLETON).first()
-        return state or manager.select_for_update().get_or_create(pk=RollupState.SINGLETON)[0]
-    # SQLite: a transaction that begins with a write waits for its turn even where the host has not set IMMEDIATE.
-    manager.filter(pk=RollupState.SINGLETON).update(seq=F("seq"))
-    return manager.get_or_create(pk=RollupState.SINGLETON)[0]
 
 
 def _add(events: list[Event], *, alias: str) -> None:

@@ -12,6 +12,7 @@ from django.db import connections, router, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from livereferrals.events.locking import lock_singleton
 from livereferrals.events.models import Event, EventLog
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _number_batch(alias: str) -> int:
     """Number up to `BATCH` events: one transaction, three statements."""
     connection = connections[alias]
     with transaction.atomic(using=alias):
-        log = _lock(alias)
+        log = lock_singleton(EventLog, using=alias)
         now = _database_time(alias)
         # `since` in the feed relies on this time never going back, even if a clock does.
         stamp = now if log.last_numbered_at is None else max(now, log.last_numbered_at)
@@ -58,17 +59,6 @@ def _number_batch(alias: str) -> int:
         if numbered:
             EventLog.objects.using(alias).filter(pk=log.pk).update(head=F("head") + numbered, last_numbered_at=stamp)
     return numbered
-
-
-def _lock(alias: str) -> EventLog:
-    """Take the log's row for this transaction."""
-    manager = EventLog.objects.using(alias)
-    if connections[alias].features.has_select_for_update:
-        log = manager.select_for_update().filter(pk=EventLog.SINGLETON).first()
-        return log or manager.select_for_update().get_or_create(pk=EventLog.SINGLETON)[0]
-    # SQLite: a transaction that begins with a write waits for its turn even where the host has not set IMMEDIATE.
-    manager.filter(pk=EventLog.SINGLETON).update(head=F("head"))
-    return manager.get_or_create(pk=EventLog.SINGLETON)[0]
 
 
 def _database_time(alias: str) -> datetime:
