@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -138,3 +139,22 @@ def make_event(**overrides: Any) -> Event:
 def make_order(**overrides: Any) -> Order:
     """Make an unpaid order of the host's shop."""
     return Order.objects.create(**{"number": f"A-{next_number()}", "total": Decimal("12.50")} | overrides)
+
+
+def make_world() -> SimpleNamespace:
+    """Make what the cases assume: partner P with `abc123`, partner Q with `qqq777`, Ann with `ann1`, Bob, and `house1`."""
+    p, q = make_partner(uid="moox6esi", name="P"), make_partner(uid="zk41pp0q", name="Q")
+    for trigger in ("User registered", "Order paid"):
+        make_subscription(partner=p, trigger=trigger)
+    make_subscription(partner=q, trigger="User registered")
+    ann = make_user(username="ann")
+    return SimpleNamespace(
+        p=p,
+        q=q,
+        ann=ann,
+        bob=make_user(username="bob"),
+        abc123=make_link(identifier="abc123", partner=p),
+        qqq777=make_link(identifier="qqq777", partner=q),
+        ann1=make_link(identifier="ann1", user=ann),
+        house1=make_link(identifier="house1", owner="house"),
+    )
