@@ -6,6 +6,7 @@ Not an executor: those refuse work once the interpreter begins to end, which is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -37,6 +38,11 @@ class WorkThread:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
 
+        def hand_back(result: T | None, error: BaseException | None) -> None:
+            # A caller that has given up may have closed its loop: then nobody waits for the answer.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, result, error)
+
         def settle(result: T | None, error: BaseException | None) -> None:
             if answer.cancelled():
                 return
@@ -49,9 +55,9 @@ class WorkThread:
             try:
                 result = function()
             except BaseException as error:  # noqa: BLE001 - it is raised again in the caller
-                loop.call_soon_threadsafe(settle, None, error)
+                hand_back(None, error)
             else:
-                loop.call_soon_threadsafe(settle, result, None)
+                hand_back(result, None)
 
         self._work.put(work)
         return await answer

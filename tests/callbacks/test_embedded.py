@@ -288,3 +288,25 @@ async def test_receiver_that_never_ends_does_not_hold_the_worker_up(caplog: pyte
         let_go.set()
         callback_failed.disconnect(hang)
     assert "left behind" in caplog.text
+
+
+def test_work_that_ends_after_its_caller_has_gone_does_not_end_the_thread() -> None:
+    """callback-F31: a worker's loop may be closed while the thread is still at work."""
+    begun, let_go, done = threading.Event(), threading.Event(), threading.Event()
+    thread = WorkThread("livereferrals-test-late")
+
+    def hang() -> None:
+        begun.set()
+        let_go.wait(30)
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await thread.call(hang)
+
+    asyncio.run(give_up())
+    assert begun.wait(10)
+    let_go.set()
+    thread.submit(done.set)
+    assert done.wait(10)
+    thread.close()
