@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, Endpoint, SigningSecret, Subscription
 from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
-from livereferrals.events.models import Event, EventLog, ProcessStatus
+from livereferrals.events.models import Chore, Event, EventLog, ProcessStatus
 from livereferrals.streaming.models import FeedTicket, FeedToken
 from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Reversal, Visitor
 from livereferrals.triggers.models import TriggerCount, TriggerFiring
 
 __all__ = [
+    "Chore",
     "Confirmation",
     "DailyLinkTotal",
     "DailyPartnerTotal",

@@ -53,6 +53,9 @@ class Event(models.Model):
             models.Index(fields=["partner", "seq"], name="lr_event_partner_seq"),
             # A link's topic, and the last rows of one link.
             models.Index(fields=["link", "seq"], name="lr_event_link_seq", condition=Q(link__isnull=False)),
+            # Erasure: all events of one person, without reading the log.
+            models.Index(fields=["visitor"], name="lr_event_visitor", condition=Q(visitor__isnull=False)),
+            models.Index(fields=["user"], name="lr_event_user", condition=~Q(user="")),
         ]
 
     def __str__(self) -> str:
@@ -69,6 +72,9 @@ class EventLog(models.Model):
     head = models.BigIntegerField(default=0, help_text="Number of the newest event.")
     oldest = models.BigIntegerField(default=0, help_text="The first kept event is the one after this.")
     last_numbered_at = models.DateTimeField(null=True)
+    revision = models.PositiveIntegerField(
+        default=0, help_text="How often events that may have been read were changed: by an erasure."
+    )
     house_key = models.CharField(max_length=64, default=ids.random_key, help_text="Keys the house's user hashes.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -82,6 +88,22 @@ class EventLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.head}"
+
+
+class Chore(models.Model):
+    """When a piece of housekeeping was last done, and which process is at it: one at a time."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    done_at = models.DateTimeField(null=True)
+    holder = models.CharField(max_length=100, blank=True)
+    held_until = models.DateTimeField(null=True, help_text="A process that has died leaves it free from then on.")
+
+    class Meta:
+        verbose_name = "chore"
+        verbose_name_plural = "chores"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ProcessStatus(models.Model):
