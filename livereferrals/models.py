@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from livereferrals.callbacks.models import Delivery, DeliveryAttempt, Endpoint, SigningSecret, Subscription
+from livereferrals.callbacks.models import (
+    Delivery,
+    DeliveryAttempt,
+    Endpoint,
+    EndpointAlert,
+    Replay,
+    SigningSecret,
+    Subscription,
+)
 from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
 from livereferrals.events.models import Chore, Event, EventLog, ProcessStatus
 from livereferrals.streaming.models import FeedTicket, FeedToken
@@ -17,6 +25,7 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "Endpoint",
+    "EndpointAlert",
     "Event",
     "EventLog",
     "FeedTicket",
@@ -26,6 +35,7 @@ __all__ = [
     "ProcessStatus",
     "ReferralHit",
     "ReferralLink",
+    "Replay",
     "Reversal",
     "RollupState",
     "SigningSecret",

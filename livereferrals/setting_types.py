@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar, overload
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.utils.module_loading import import_string
 
 from livereferrals.exceptions import ConfigurationError
@@ -117,6 +119,17 @@ def texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ValueError(f"expected a list of texts, got {value!r}")
     return tuple(text(item) for item in value)
+
+
+def emails(value: object) -> tuple[str, ...]:
+    """Parse a list of e-mail addresses."""
+    found = texts(value)
+    for address in found:
+        try:
+            validate_email(address)
+        except ValidationError as error:
+            raise ValueError(f"expected e-mail addresses, got {address!r}") from error
+    return found
 
 
 def optional_texts(value: object) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@
 | `referral_reversed`  | `Confirmation`   | `confirmation`, `reversal`, `hit`, `visitor`, `user`, `trigger` |
 | `callback_delivered` | `Delivery`       | `delivery`, `attempt`                                |
 | `callback_failed`    | `Delivery`       | `delivery`, `attempt`, `final`                       |
+| `callback_alert`     | `Subscription`   | `subscription`, `cause`, `text`, `delivery` (an id or `None`) |
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ hit_recorded = Signal()
 referral_claimed = Signal()
 referral_confirmed = Signal()
 referral_reversed = Signal()
+callback_alert = Signal()
 callback_delivered = Signal()
 callback_failed = Signal()
 
 __all__ = [
+    "callback_alert",
     "callback_delivered",
     "callback_failed",
     "hit_recorded",

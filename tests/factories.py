@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from livereferrals.callbacks.models import Delivery, Endpoint, SigningSecret, Subscription
+from livereferrals.callbacks.models import Delivery, Endpoint, Replay, SigningSecret, Subscription
 from livereferrals.events import log, sequencer
 from livereferrals.events.models import Event, EventType
 from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Visitor
@@ -118,6 +119,23 @@ def make_delivery(**overrides: Any) -> Delivery:
         values["confirmation"] = make_confirmation(hit=make_hit(link=link), trigger=values["subscription"].trigger)
     now = timezone.now()
     return Delivery.objects.create(**{"due_at": now, "created_at": now} | values)
+
+
+def make_replay(**overrides: Any) -> Replay:
+    """Make a running replay of the last hour of a new subscription."""
+    values: dict[str, Any] = dict(overrides)
+    if "subscription" not in values:
+        values["subscription"] = make_subscription()
+    now = timezone.now()
+    defaults = {
+        "since": now - timedelta(hours=1),
+        "until": now,
+        "per_second": 10,
+        "counted": 0,
+        "stepped_at": now,
+        "created_at": now,
+    }
+    return Replay.objects.create(**defaults | values)
 
 
 def make_entry(**overrides: Any) -> log.Entry:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
 from livereferrals import ids
-from livereferrals.callbacks.models import DeliveryAttempt, Endpoint, SigningSecret
+from livereferrals.callbacks.models import DeliveryAttempt, Endpoint, EndpointAlert, SigningSecret
 from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
 from livereferrals.events.models import Event, EventLog
 from livereferrals.tracking.models import LinkOwner, Partner, ReferralLink, Reversal, Visitor
@@ -76,6 +76,14 @@ def one_event_owed_twice() -> None:
     )
 
 
+def one_alert_twice() -> None:
+    twice(EndpointAlert, subscription=factories.make_subscription(), cause="gone", raised_at=timezone.now())
+
+
+def two_replays_at_once() -> None:
+    factories.make_replay(subscription=factories.make_replay().subscription)
+
+
 BREACHES: dict[str, Callable[[], object]] = {
     "lr_event_numbered_whole": lambda: event(seq=1),
     "lr_eventlog_singleton": lambda: EventLog.objects.create(id=2),
@@ -102,6 +110,11 @@ BREACHES: dict[str, Callable[[], object]] = {
     "lr_delivery_lost": lambda: factories.make_delivery(lost=1),
     "lr_attempt_one": two_attempts_of_one_number,
     "lr_secret_one_active": lambda: SigningSecret.objects.create(subscription=factories.make_subscription()),
+    "lr_alert_one": one_alert_twice,
+    "lr_replay_span": lambda: factories.make_replay(until=timezone.now() - timedelta(days=1)),
+    "lr_replay_rate": lambda: factories.make_replay(per_second=0),
+    "lr_replay_ended_dated": lambda: factories.make_replay(state="finished"),
+    "lr_replay_one_running": two_replays_at_once,
     "lr_rollup_singleton": lambda: RollupState.objects.create(id=2),
     "lr_hourly_one": lambda: twice(HourlyTotal, starts_at=timezone.now()),
     "lr_daily_partner_one": lambda: twice(DailyPartnerTotal, day="2026-11-21", partner="AAAAAAAA"),

@@ -20,18 +20,23 @@ from livereferrals.callbacks.models.subscriptions import (
     Subscription,
     new_secret,
 )
+from livereferrals.callbacks.models.upkeep import AlertCause, EndpointAlert, Replay, ReplayState
 
 __all__ = [
     "ENDED",
     "NEVER",
+    "AlertCause",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryKind",
     "DeliveryState",
     "EndReason",
     "Endpoint",
+    "EndpointAlert",
     "EndpointState",
     "Method",
+    "Replay",
+    "ReplayState",
     "SecretField",
     "SigningSecret",
     "Subscription",

@@ -91,10 +91,16 @@ class Delivery(models.Model):
         indexes = [
             # Reading what is due of a leased endpoint.
             models.Index(fields=["subscription", "due_at", "id"], name="lr_delivery_due", condition=Q(state="waiting")),
+            # Tests, which go before a backlog.
+            models.Index(fields=["subscription"], name="lr_delivery_tests", condition=Q(state="waiting", kind="test")),
             # Taking back what a dead worker left.
             models.Index(fields=["subscription"], name="lr_delivery_sending", condition=Q(state="sending")),
             # The delivery log of one subscription.
             models.Index(fields=["subscription", "created_at"], name="lr_delivery_log"),
+            # The delivery log of one state, newest first.
+            models.Index(fields=["state", "id"], name="lr_delivery_by_state"),
+            # How many tests there were in the last minute.
+            models.Index(fields=["created_at"], name="lr_delivery_tests", condition=Q(kind="test")),
             # Pruning.
             models.Index(fields=["state", "finished_at"], name="lr_delivery_finished"),
         ]
