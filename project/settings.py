@@ -120,6 +120,6 @@ LIVEREFERRALS = {
     "CALLBACKS": {
         "WORKER": os.environ.get("CALLBACK_WORKER", "embedded"),
         # The server that plays the partner runs on this machine, on whatever port is free.
-        "ALLOW": ["127.0.0.0/8", "::1/128", "localhost"],
+        "ALLOW": ["127.0.0.0/8:*", "[::1]:*", "localhost:*"],
     },
 }

@@ -119,7 +119,7 @@ if "TEST_SERVER" in os.environ:
     LIVEREFERRALS = {
         "TRIGGERS": TRIGGERS,
         # The partner's sink listens on a loopback port that is free just now.
-        "CALLBACKS": {"ALLOW": ["127.0.0.0/8"], "RETRY_SCHEDULE": [1] * 30},
+        "CALLBACKS": {"ALLOW": ["127.0.0.0/8:*"], "RETRY_SCHEDULE": [1] * 30},
     }
 
 

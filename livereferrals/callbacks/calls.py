@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import uuid
     from datetime import datetime
 
-    from livereferrals.callbacks.guard import Origin, Rules
+    from livereferrals.callbacks.guard import Origin
     from livereferrals.callbacks.headers import Header
+    from livereferrals.callbacks.openings import Rules
     from livereferrals.callbacks.payload import Facts
 
 WIRE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*\Z", re.ASCII)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from livereferrals import conf
 from livereferrals.callbacks import guard, placeholders
+from livereferrals.callbacks.openings import Rules
 from livereferrals.exceptions import ConfigurationError, InvalidCallBackURL, Unrenderable
 
 if TYPE_CHECKING:
-    from livereferrals.callbacks.guard import Origin, Rules
+    from livereferrals.callbacks.guard import Origin
     from livereferrals.callbacks.placeholders import Template
 
 CACHED_TEMPLATES = 1024
@@ -32,7 +33,7 @@ def rules() -> Rules:
         ConfigurationError: an entry cannot be read.
     """
     try:
-        return guard.Rules.of(allow=conf.callbacks.ALLOW, block=conf.callbacks.BLOCK, ports=conf.callbacks.PORTS)
+        return Rules.of(allow=conf.callbacks.ALLOW, block=conf.callbacks.BLOCK, ports=conf.callbacks.PORTS)
     except ValueError as error:
         raise ConfigurationError(f"{conf.callbacks.path}['ALLOW'] or ['BLOCK']", str(error)) from error
 

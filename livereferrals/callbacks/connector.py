@@ -20,7 +20,8 @@ from livereferrals.callbacks import guard
 from livereferrals.exceptions import AddressRefused
 
 if TYPE_CHECKING:
-    from livereferrals.callbacks.guard import Origin, Rules
+    from livereferrals.callbacks.guard import Origin
+    from livereferrals.callbacks.openings import Rules
 
 DNS_TIMEOUT_S: Final = 3.0
 CONNECT_TIMEOUT_S: Final = 5.0

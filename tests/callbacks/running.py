@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from livereferrals.tracking.models import Confirmation
 
-LOOPBACK = ["127.0.0.0/8"]
+LOOPBACK = ["127.0.0.0/8:*"]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livereferrals.callbacks.guard import Opening, Rules, check_authority, map_host, may_connect
+from livereferrals.callbacks.guard import check_authority, may_connect
+from livereferrals.callbacks.hosts import map_host
+from livereferrals.callbacks.openings import Opening, Rules
 from livereferrals.exceptions import InvalidCallBackURL
 
 PORTS = (80, 443, 8080, 8443)
@@ -99,6 +101,37 @@ def test_allowed_network_opens_its_addresses_and_port_only() -> None:
     assert check_authority("https", "127.0.0.1:9000", rules=opened).port == 9000
     with pytest.raises(InvalidCallBackURL):
         check_authority("https", "127.0.0.1:9001", rules=opened)
+
+
+def test_entry_without_a_port_opens_the_usual_ports_and_no_other() -> None:
+    """callback-S1: who names a network means web servers, not the databases and caches beside them."""
+    for entry in ("10.0.0.0/8", "partner.lan"):
+        opened, host = rules(entry), "10.1.2.3" if entry[0] == "1" else entry
+        for port in PORTS:
+            assert may_connect("10.1.2.3", port, rules=opened, host=host)
+            assert check_authority("https", f"{host}:{port}", rules=opened).port == port
+        for port in (22, 5432, 6379, 9000):
+            assert not may_connect("10.1.2.3", port, rules=opened, host=host)
+            with pytest.raises(InvalidCallBackURL):
+                check_authority("https", f"{host}:{port}", rules=opened)
+
+
+def test_any_port_is_opened_by_a_star_alone() -> None:
+    """callback-S1: whoever wants every port has to say so."""
+    for entry, host in (("10.0.0.0/8:*", "10.1.2.3"), ("partner.lan:*", "partner.lan"), ("*.lan:*", "partner.lan")):
+        opened = rules(entry)
+        assert may_connect("10.1.2.3", 6379, rules=opened, host=host)
+        assert check_authority("https", f"{host}:6379", rules=opened).port == 6379
+    assert may_connect("fd12::1", 6379, rules=rules("[fd00::/8]:*"), host="fd12::1")
+
+
+def test_block_without_a_port_closes_every_port() -> None:
+    """callback-S1: what is refused is refused wholly, unless a port is named."""
+    closed = rules("10.0.0.0/8:*", block=("10.0.0.5", "10.0.0.6:25", "10.0.0.7:*"))
+    assert not may_connect("10.0.0.5", 9000, rules=closed, host="x.example")
+    assert not may_connect("10.0.0.6", 25, rules=closed, host="x.example")
+    assert may_connect("10.0.0.6", 26, rules=closed, host="x.example")
+    assert not may_connect("10.0.0.7", 26, rules=closed, host="x.example")
 
 
 def test_allowed_name_opens_private_answers_but_never_metadata_services() -> None:
@@ -212,10 +245,12 @@ def test_scheme_and_port_are_closed_lists() -> None:
     assert check_authority("https", "[2606:4700::1]:8443", rules=NONE).authority == "[2606:4700::1]:8443"
 
 
-@pytest.mark.parametrize("entry", ["10.0.0.0/99", "a b", "*.*.x", "", "http://x.example"])
+@pytest.mark.parametrize(
+    "entry", ["10.0.0.0/99", "a b", "*.*.x", "", "http://x.example", "10.0.0.300", "x:65536", "x:0", "x:"]
+)
 def test_unreadable_entry_of_the_settings_is_an_error(entry: str) -> None:
     """callback-S1: a mistyped `ALLOW` opens nothing silently."""
-    with pytest.raises(ValueError, match="no network"):
+    with pytest.raises(ValueError, match=r"no network|ports are"):
         Opening.parse(entry)
 
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from livereferrals.callbacks import calls, checking
 from livereferrals.callbacks.calls import Job
 from livereferrals.callbacks.connector import Flight
-from livereferrals.callbacks.guard import Origin, Rules
+from livereferrals.callbacks.guard import Origin
+from livereferrals.callbacks.openings import Rules
 from livereferrals.callbacks.outcomes import Outcome
 from livereferrals.callbacks.payload import Facts
 from livereferrals.callbacks.sender import Reply, Sender
@@ -247,7 +248,7 @@ async def test_only_the_allowed_one_of_two_answers_is_connected_to(sink: Partner
 
 async def test_literal_is_judged_at_the_socket(sink: PartnerSink) -> None:
     """callback-S1: a literal never reaches a resolver."""
-    rules = Rules.of(allow=("127.0.0.0/8",), block=(), ports=(80,))
+    rules = Rules.of(allow=("127.0.0.0/8:*",), block=(), ports=(80,))
     call = calls.prepare(make_job(sink.url()), rules=rules, at=timezone.now())
     closed = Rules.of(allow=(), block=(), ports=(80,))
     async with Sender() as sender:

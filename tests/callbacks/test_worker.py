@@ -132,7 +132,7 @@ def test_always_failing_delivery_is_tried_twelve_times_and_then_dead(
     sink: PartnerSink, heard: list[Any], settings: Any
 ) -> None:
     """callback-F20: at the scheduled times, then `exhausted`, told once."""
-    settings.LIVEREFERRALS = {"CALLBACKS": {"WORKER": "off", "ALLOW": ["127.0.0.0/8"]}}
+    settings.LIVEREFERRALS = {"CALLBACKS": {"WORKER": "off", "ALLOW": ["127.0.0.0/8:*"]}}
     waits = conf.callbacks.RETRY_SCHEDULE
     sink.default = Answer(status=500)
     delivery = owe(subscribe(sink.url()))

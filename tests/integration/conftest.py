@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stage(transactional_db: None, settings: Settings, sink: PartnerSink) -> Iterator[Stage]:
-    settings.LIVEREFERRALS = {"TRIGGERS": [], "CALLBACKS": {"WORKER": "off", "ALLOW": ["127.0.0.0/8"]}}
+    settings.LIVEREFERRALS = {"TRIGGERS": [], "CALLBACKS": {"WORKER": "off", "ALLOW": ["127.0.0.0/8:*"]}}
     yield Stage.set_up(sink)
     sink.release()
 
