@@ -7,6 +7,7 @@ LiveReferralsError
 +-- AddressRefused            (OSError)               the address guard refuses to connect
 +-- InvalidCursor             (ValueError)            text that is no cursor
 +-- InvalidAmount             (ValueError)            an amount or a currency that cannot be stored
++-- TokenExists               (ValueError)            a feed token of this id has been made before
 +-- FeedError                                         a feed request is refused; carries the wire code
 """
 
@@ -56,6 +57,10 @@ class InvalidCursor(LiveReferralsError, ValueError):  # noqa: N818 - says what i
 
 class InvalidAmount(LiveReferralsError, ValueError):  # noqa: N818 - says what it is
     """An amount or a currency that cannot be stored."""
+
+
+class TokenExists(LiveReferralsError, ValueError):  # noqa: N818 - says what it is
+    """A feed token of this id has been made before; its secret is not shown again."""
 
 
 class FeedError(LiveReferralsError):

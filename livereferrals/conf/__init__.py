@@ -27,7 +27,6 @@ from livereferrals.feed_limits import FeedLimits, feed_limits
 from livereferrals.setting_types import (
     Group,
     Setting,
-    emails,
     flag,
     hook,
     one_of,
@@ -93,8 +92,6 @@ class CallbackSettings(RootGroup):
     """How long a stopping worker waits for requests in flight."""
     CA_BUNDLE = Setting[str | None](None, optional_text)
     """Path of further certificate authorities to trust."""
-    ALERT_EMAILS = Setting[tuple[str, ...]]((), emails)
-    """Who is written to when an endpoint needs somebody."""
     DOCS_URL = Setting("https://github.com/livereferrals/livereferrals", text)
     """Address in the User-Agent that tells partners what called them."""
 
@@ -189,6 +186,10 @@ class Settings(RootGroup):
     """Age at which a feed connection is ended."""
     FEED_DRAIN = Setting(timedelta(seconds=15), span)
     """Bound on draining the connections of a stopping process."""
+    FEED_ACCESS = Setting[Callable[..., Any] | None](None, hook)
+    """Dotted path of `f(token, grant) -> Grant | None`: what a feed token may read."""
+    FEED_EVENT_FIELDS = Setting[Callable[..., Any] | None](None, hook)
+    """Dotted path of `f(entry) -> dict | None`: the host's own fields of an event."""
 
     def trigger_entries(self) -> list[tuple[str, object]]:
         """Return each declared trigger with the place that declares it, new settings first (S-01, S-02).

@@ -10,6 +10,7 @@ from django.db import router, transaction
 from livereferrals import ids
 from livereferrals.events import publisher
 from livereferrals.events.cursors import Cursor
+from livereferrals.events.extras import fields
 from livereferrals.events.models import Event, EventLog, EventType
 
 if TYPE_CHECKING:
@@ -89,21 +90,21 @@ def append_all(entries: Iterable[Entry]) -> list[Event]:
     Without a transaction they are committed, and numbered, at once.
     """
     alias = router.db_for_write(Event)
-    rows = [
-        Event(
-            id=ids.new_uuid(),
-            type=entry.type,
-            occurred_at=entry.occurred_at,
-            data=entry.data,
-            partner=entry.partner,
-            link=entry.link,
-            link_identifier=entry.link_identifier,
-            visitor=entry.visitor,
-            user=entry.user,
-        )
-        for entry in entries
-    ]
     with transaction.atomic(using=alias, savepoint=False):
+        rows = [
+            Event(
+                id=ids.new_uuid(),
+                type=entry.type,
+                occurred_at=entry.occurred_at,
+                data=fields.data_of(entry, using=alias),
+                partner=entry.partner,
+                link=entry.link,
+                link_identifier=entry.link_identifier,
+                visitor=entry.visitor,
+                user=entry.user,
+            )
+            for entry in entries
+        ]
         Event.objects.using(alias).bulk_create(rows)
         publisher.publish_on_commit(alias)
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import statistics
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.utils import timezone
 
-from livereferrals.exceptions import FeedError
+from livereferrals.exceptions import FeedError, TokenExists
 from livereferrals.ids import random_identifier
 from livereferrals.streaming import tokens
 from livereferrals.streaming.models import FeedToken
@@ -137,3 +138,29 @@ def test_scopes_that_make_no_sense_are_refused(scopes: list[str]) -> None:
     """feed-17"""
     with pytest.raises(ValueError, match=r"scope|at least one"):
         tokens.issue(name="x", partner=make_partner(), scopes=scopes)
+
+
+def test_rotation_keeps_the_terms_and_the_length_of_life() -> None:
+    """feed-8"""
+    partner = make_partner()
+    link = home_link(partner)
+    old, _ = tokens.issue(
+        name="x", partner=partner, scopes=["hits"], links=[link.pk], expires_at=timezone.now() + timedelta(days=30)
+    )
+    FeedToken.objects.filter(pk=old.pk).update(
+        created_at=timezone.now() - timedelta(days=29), expires_at=timezone.now() + timedelta(days=1)
+    )
+    old.refresh_from_db()
+    new, text = tokens.rotate(old)
+    assert tokens.verify(text) == dataclasses.replace(tokens.grant_of(old), token=new.pk)
+    assert new.expires_at is not None
+    assert timedelta(days=29) < new.expires_at - timezone.now() <= timedelta(days=30)
+
+
+def test_token_made_twice_is_one_token() -> None:
+    """feed-6: a form that is sent again must not make a second one"""
+    token_id = tokens.new_id()
+    tokens.issue(name="x", partner=make_partner(), token_id=token_id)
+    with pytest.raises(TokenExists, match=token_id):
+        tokens.issue(name="x", partner=make_partner(), token_id=token_id)
+    assert FeedToken.objects.count() == 1
