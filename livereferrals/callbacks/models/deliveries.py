@@ -100,7 +100,7 @@ class Delivery(models.Model):
             # The delivery log of one state, newest first.
             models.Index(fields=["state", "id"], name="lr_delivery_by_state"),
             # How many tests there were in the last minute.
-            models.Index(fields=["created_at"], name="lr_delivery_tests", condition=Q(kind="test")),
+            models.Index(fields=["created_at"], name="lr_delivery_tested", condition=Q(kind="test")),
             # Pruning.
             models.Index(fields=["state", "finished_at"], name="lr_delivery_finished"),
         ]
