@@ -27,6 +27,7 @@ from livereferrals.feed_limits import FeedLimits, feed_limits
 from livereferrals.setting_types import (
     Group,
     Setting,
+    emails,
     flag,
     hook,
     one_of,
@@ -92,6 +93,8 @@ class CallbackSettings(RootGroup):
     """How long a stopping worker waits for requests in flight."""
     CA_BUNDLE = Setting[str | None](None, optional_text)
     """Path of further certificate authorities to trust."""
+    ALERT_EMAILS = Setting[tuple[str, ...]]((), emails)
+    """Who is written to when an endpoint needs somebody."""
     DOCS_URL = Setting("https://github.com/livereferrals/livereferrals", text)
     """Address in the User-Agent that tells partners what called them."""
 
