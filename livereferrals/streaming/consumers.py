@@ -14,14 +14,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import django.db
-from django.utils import timezone
 
-from livereferrals import conf, ids
-from livereferrals.events import wire
+from livereferrals import conf
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import credentials, protocol, reading
 from livereferrals.streaming.admission import admit
 from livereferrals.streaming.credentials import Headers
+from livereferrals.streaming.greeting import hello
 from livereferrals.streaming.hub import get_hub
 from livereferrals.streaming.pacing import Bucket
 from livereferrals.streaming.parameters import check_url_length
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from livereferrals.streaming.admission import Admission
+    from livereferrals.streaming.frames import Stream
 
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -71,15 +71,10 @@ class FeedConsumer:
     async def _serve(self, scope: Scope, offered: list[str], receive: Receive, socket: Socket) -> None:
         admission = await _admit(scope, offered)
         hub = get_hub()
-        watcher = Watcher(hub=hub, socket=socket, admission=admission)
+        watcher = Watcher(hub=hub, outlet=socket, admission=admission)
         async with hub.watched_by(watcher, head=admission.bounds.head) as stream:
-            await socket.send(_hello(admission))
-            writer = asyncio.create_task(watcher.run(stream))
-            try:
-                await _converse(watcher, writer, receive, socket)
-            finally:
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
+            await socket.send(hello(admission), kind="hello", cursor=admission.start.cursor)
+            await _converse(watcher, stream, receive, socket)
 
 
 # --- letting in -----------------------------------------------------------------------------------------------------------
@@ -105,53 +100,20 @@ async def _admit(scope: Scope, offered: list[str]) -> Admission:
     return admission
 
 
-def _hello(admission: Admission) -> str:
-    limits = conf.settings.FEED_LIMITS
-    selection = admission.selection
-    return protocol.hello(
-        connection=f"c_{ids.random_identifier(8)}",
-        time=wire.rfc3339(timezone.now()),
-        topic=str(selection.topic),
-        types=[name for name in protocol.TYPES if name in selection.types],
-        links=None if selection.links is None else sorted(map(str, selection.links)),
-        cursor=admission.start.cursor,
-        oldest=admission.bounds.oldest,
-        newest=admission.bounds.head,
-        resume=admission.start.resume,
-        gap=admission.start.gap,
-        ack=admission.acks,
-        limits={
-            "heartbeat_s": round(conf.settings.FEED_HEARTBEAT.total_seconds()),
-            "window_events": limits.window_events,
-            "window_bytes": limits.window_bytes,
-            "batch_events": selection.batch_events,
-            "message_bytes": limits.message_bytes,
-            "rate_bytes_s": limits.rate_bytes_s,
-            "connection_s": round(conf.settings.FEED_MAX_AGE.total_seconds()),
-        },
-    )
-
-
 # --- listening ------------------------------------------------------------------------------------------------------------
 
 
-async def _converse(watcher: Watcher, writer: asyncio.Task[None], receive: Receive, socket: Socket) -> None:
-    """Listen until the connection is over; some seconds longer than the writer, if the server does not report that."""
+async def _converse(watcher: Watcher, stream: Stream, receive: Receive, socket: Socket) -> None:
+    """Listen until the connection is over; some seconds longer than the watcher writes, if the server is silent then."""
     loop = asyncio.get_running_loop()
-    listening = True
     try:
         async with asyncio.timeout(None) as bound:
-
-            def writer_ended(_task: asyncio.Task[None]) -> None:
-                if listening:
-                    bound.reschedule(loop.time() + CLOSING_S)
-
-            writer.add_done_callback(writer_ended)
+            watcher.start(stream, on_end=lambda: bound.reschedule(loop.time() + CLOSING_S))
             try:
                 await _listen(watcher, receive, socket)
             finally:
-                # A callback that is already on its way cannot be removed, and must not touch a bound that is over.
-                listening = False
+                # The bound must not be touched once it is over.
+                await watcher.aclose()
     except TimeoutError:
         logger.debug("The server did not report the end of a closed connection.")
 
@@ -186,7 +148,7 @@ async def _answer(message: dict[str, Any], watcher: Watcher, socket: Socket, *, 
     if isinstance(said, protocol.Ack):
         watcher.acknowledge(said.cursor)
     elif isinstance(said, protocol.Ping):
-        await socket.send(protocol.pong(ping_id=said.id, cursor=watcher.cursor))
+        await socket.send(protocol.pong(ping_id=said.id, cursor=watcher.cursor), kind="pong", cursor=watcher.cursor)
 
 
 async def _take_leave(socket: Socket, receive: Receive) -> None:

@@ -23,6 +23,7 @@ from livereferrals import conf
 from livereferrals.events import hints
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import reading, revocation
+from livereferrals.streaming.draining import get_drain
 from livereferrals.streaming.frames import Encoder, Stream
 
 if TYPE_CHECKING:
@@ -88,13 +89,16 @@ class Hub:
         try:
             self._start()
             await self._reach(head)
+            if self.bounds is None or self.bounds.epoch != watcher.epoch:
+                raise _renumbered()
             stream = self._stream(watcher.selection)
             self._watchers[stream].add(watcher)
         finally:
             self._joining -= 1
             self._end_if_idle()
         try:
-            yield stream
+            with get_drain().holding(watcher):
+                yield stream
         finally:
             self._leave(watcher, stream)
 
@@ -119,7 +123,9 @@ class Hub:
         watchers = self._watchers[stream]
         watchers.discard(watcher)
         if not watchers:
-            del self._watchers[stream], self._streams[stream.selection]
+            del self._watchers[stream]
+            if self._streams.get(stream.selection) is stream:
+                del self._streams[stream.selection]
         self._end_if_idle()
 
     def watchers(self) -> list[Watcher]:
@@ -228,9 +234,13 @@ class Hub:
             self.position = found.bounds.head
         elif self._lost_place(before, found.bounds):
             logger.warning("The event log was renumbered or pruned; watchers start afresh.", extra={"action": "resync"})
-            self._close_all(FeedError("resync", "The event log has changed; connect again with your cursor."))
+            self._close_all(_renumbered())
+            # Their streams go with them: frames of before must not reach those who connect now.
+            self._streams.clear()
             self.position = found.bounds.head
         else:
+            if before.revision != found.bounds.revision:
+                self._forget_frames()
             await self._hand_out(found)
         looked, self._looked = self._looked, asyncio.Event()
         looked.set()
@@ -246,6 +256,11 @@ class Hub:
 
     def _lost_place(self, before: Bounds, now: Bounds) -> bool:
         return before.epoch != now.epoch or not now.oldest <= self.position <= now.head
+
+    def _forget_frames(self) -> None:
+        """After an erasure: whoever comes back reads the events as they are now."""
+        for stream in self._streams.values():
+            stream.forget()
 
     async def _hand_out(self, found: reading.Look) -> None:
         encoder = Encoder(found.keys)
@@ -278,6 +293,10 @@ class Hub:
     def _close_all(self, error: FeedError) -> None:
         for watcher in self.watchers():
             watcher.end(error)
+
+
+def _renumbered() -> FeedError:
+    return FeedError("resync", "The event log has changed; connect again with your cursor.")
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

@@ -6,42 +6,29 @@ requests up. So the hub has one thread, and history and tokens have a small pool
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
-
-from channels.db import database_sync_to_async
+from typing import TYPE_CHECKING
 
 from livereferrals.events import log, sequencer
 from livereferrals.streaming.frames import Encoder, LogKeys
+from livereferrals.streaming.threads import DatabaseThreads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from livereferrals.events.models import Event
     from livereferrals.streaming.frames import Frame, Selection
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 READ_EVENTS = 500
 """Events read in one query: what fits the largest batch."""
 READ_EVENTS_LEAST = 100
 """Events read for a reader of small batches, which is not to hold more than it can use."""
+PIECE_BYTES = 524_288
+"""Most bytes of history that are held for one reader, unless one frame alone is larger."""
 POOL_THREADS = 4
 
-_hub_thread = ThreadPoolExecutor(1, thread_name_prefix="livereferrals-hub")
-_pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="livereferrals-feed")
-
-
-async def in_hub_thread(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `act` in the hub's thread, where nothing else can hold it up."""
-    return await database_sync_to_async(act, thread_sensitive=False, executor=_hub_thread)(*args, **kwargs)
-
-
-async def in_pool(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `act` in the pool that serves single watchers."""
-    return await database_sync_to_async(act, thread_sensitive=False, executor=_pool)(*args, **kwargs)
+in_hub_thread = DatabaseThreads("livereferrals-hub", count=1).run
+"""Run something in the hub's thread, where nothing else can hold it up."""
+in_pool = DatabaseThreads("livereferrals-feed", count=POOL_THREADS).run
+"""Run something in the pool that serves single watchers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +52,12 @@ def look(after: int | None, *, number: bool) -> Look:
     """
     numbered = sequencer.number_events() if number else 0
     row = log.load_log()
-    bounds = log.Bounds(epoch=row.epoch, head=row.head, oldest=row.oldest)
+    bounds = log.Bounds.of(row)
     events: list[Event] = []
     if after is not None and after < row.head:
         events = log.read(after, upto=row.head, limit=READ_EVENTS)
+        if len(events) < min(row.head - after, READ_EVENTS):
+            bounds = log.bounds()  # numbers have no gaps: the log was pruned meanwhile, and says so now
     last = events[-1].seq if len(events) == READ_EVENTS else None
     return Look(
         bounds=bounds,
@@ -100,8 +89,16 @@ def history(selection: Selection, *, after: int, upto: int, prev: int) -> Histor
     last = events[-1].seq if len(events) == limit else None
     end = upto if last is None else last
     encoder = Encoder(LogKeys(epoch=row.epoch, house_key=row.house_key))
+    frames: list[Frame] = []
+    size = 0
+    for frame in encoder.frames(events, selection, prev=prev, upto=end):
+        if size + len(frame.text) > PIECE_BYTES and frames:
+            end = frames[-1].cursor
+            break
+        frames.append(frame)
+        size += len(frame.text)
     return History(
-        frames=list(encoder.frames(events, selection, prev=prev, upto=end)),
+        frames=frames,
         upto=end,
-        bounds=log.Bounds(epoch=row.epoch, head=row.head, oldest=row.oldest),
+        bounds=log.Bounds.of(row),
     )

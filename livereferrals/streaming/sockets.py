@@ -1,9 +1,9 @@
-"""Writing to one WebSocket, on servers that differ in what they do once the client is gone."""
+"""Where a watcher writes: the outlet that each transport brings, and the one of a WebSocket."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from livereferrals.streaming import protocol
 
@@ -11,13 +11,34 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from livereferrals.events.cursors import Cursor
     from livereferrals.exceptions import FeedError
 
 logger = logging.getLogger(__name__)
 
 
+class Outlet(Protocol):
+    """What a watcher needs of a transport. After the end of either side nothing is sent and nothing is raised.
+
+    `send` returns when the transport takes more, so that a reader who is slow holds up its own watcher and no other.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a message may still arrive."""
+
+    async def send(self, text: str, *, kind: str, cursor: Cursor) -> None:
+        """Send one message: JSON of that `type`, after which the reader's place is `cursor`."""
+
+    async def refuse(self, problem: FeedError) -> None:
+        """Say why in an `error` message, then end with its code."""
+
+    async def take_leave(self, reason: str, *, retry_after_s: float) -> None:
+        """Say goodbye and end, for a planned end."""
+
+
 class Socket:
-    """The sending side of an ASGI WebSocket. After the end of either side nothing is sent and nothing is raised."""
+    """The sending side of an ASGI WebSocket, on servers that differ in what they do once the client is gone."""
 
     __slots__ = ("_send", "is_open")
 
@@ -30,7 +51,7 @@ class Socket:
         """Accept the connection."""
         await self._give({"type": "websocket.accept", "subprotocol": subprotocol})
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str, *, kind: str, cursor: Cursor) -> None:
         """Send one text frame."""
         await self._give({"type": "websocket.send", "text": text})
 
@@ -41,12 +62,13 @@ class Socket:
 
     async def refuse(self, problem: FeedError) -> None:
         """Say why in an `error` message, then close with its code: the close's own reason may never arrive."""
-        await self.send(protocol.error(problem))
+        await self._give({"type": "websocket.send", "text": protocol.error(problem)})
         await self.close(protocol.ENDINGS[problem.code].close)
 
     async def take_leave(self, reason: str, *, retry_after_s: float) -> None:
         """Say goodbye and close, for a planned end."""
-        await self.send(protocol.goodbye(reason=reason, retry_after_s=retry_after_s))
+        text = protocol.goodbye(reason=reason, retry_after_s=retry_after_s)
+        await self._give({"type": "websocket.send", "text": text})
         await self.close(protocol.ENDINGS[reason].close)
 
     async def _give(self, message: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""One watcher: its place, its window, its lag, and the task that writes to it."""
+"""One watcher: its place, its window, its lag, and what it writes to its reader.
+
+An idle one has no task, only a timer: it writes in a task that begins when something is due and ends with it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import logging
 import math
 import random
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 import django.db
@@ -18,20 +20,22 @@ from livereferrals.events import wire
 from livereferrals.events.cursors import Cursor
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import protocol, reading
+from livereferrals.streaming.duties import SPREAD, Duties
 from livereferrals.streaming.pacing import Bucket, Window
 from livereferrals.streaming.resuming import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from livereferrals.feed_limits import FeedLimits
     from livereferrals.streaming.admission import Admission
     from livereferrals.streaming.frames import Frame, Selection, Stream
     from livereferrals.streaming.hub import Hub
-    from livereferrals.streaming.sockets import Socket
+    from livereferrals.streaming.sockets import Outlet
     from livereferrals.streaming.tokens import Grant
 
 logger = logging.getLogger(__name__)
 
-SPREAD = 0.1
-"""Heartbeats and ages vary by this part, so that clients which connected together do not act together."""
 RATE_BURST = 4
 """A client that does not acknowledge may get this many seconds of its rate at once."""
 END_WITHIN_S = 5.0
@@ -46,7 +50,28 @@ class Watcher:
     It never holds more than one piece of history, and nothing at all while its reader's window is full.
     """
 
-    def __init__(self, *, hub: Hub, socket: Socket, admission: Admission) -> None:
+    __slots__ = (
+        "_duties",
+        "_ending",
+        "_history",
+        "_hub",
+        "_is_live",
+        "_is_woken",
+        "_on_end",
+        "_outlet",
+        "_pace",
+        "_stream",
+        "_timer",
+        "_window",
+        "_writing",
+        "epoch",
+        "grant",
+        "position",
+        "selection",
+        "told",
+    )
+
+    def __init__(self, *, hub: Hub, outlet: Outlet, admission: Admission) -> None:
         limits = conf.settings.FEED_LIMITS
         now = time.monotonic()
         self.grant: Grant = admission.grant
@@ -57,39 +82,74 @@ class Watcher:
         self.told = self.position
         """The last cursor that the reader was given."""
         self._hub = hub
-        self._socket = socket
-        self._limits = limits
-        self._window = (
-            Window(max_events=limits.window_events, max_bytes=limits.window_bytes) if admission.acks else None
-        )
-        self._pace = Bucket(rate=limits.rate_bytes_s, burst=limits.rate_bytes_s * RATE_BURST, now=now)
-        self._history: deque[Frame] = deque()
+        self._outlet = outlet
+        self._window: Window | None = None
+        self._pace: Bucket | None = None
+        if admission.acks:
+            self._window = Window(max_events=limits.window_events, max_bytes=limits.window_bytes)
+        else:
+            self._pace = Bucket(rate=limits.rate_bytes_s, burst=limits.rate_bytes_s * RATE_BURST, now=now)
+        self._duties = _duties(limits, now=now, acks=admission.acks)
+        self._history: list[Frame] = []
+        """Read from the log and not yet sent; the next is the last."""
         self._is_live = False
-        self._woken = asyncio.Event()
         self._ending: FeedError | None = None
-        self._heard_at = now
-        self._full_since: float | None = None
-        self._sent_at = now
-        self._heartbeat = conf.settings.FEED_HEARTBEAT.total_seconds() * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 - spread, no secret
-        age = conf.settings.FEED_MAX_AGE.total_seconds()
-        self._ends_at = now + age * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 - spread, no secret
-        self._writer: asyncio.Task[None] | None = None
+        self._stream: Stream | None = None
+        self._writing: asyncio.Task[bool] | None = None
+        self._is_woken = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._on_end: Callable[[], None] | None = None
 
-    # --- from outside ----------------------------------------------------------------------------------------------------
+    # --- its life ------------------------------------------------------------------------------------------------------
+
+    def start(self, stream: Stream, *, on_end: Callable[[], None]) -> None:
+        """Begin to write; `on_end` is called once, when everything is said and the outlet is closed."""
+        self._stream = stream
+        self._on_end = on_end
+        self.wake()
+
+    async def run(self, stream: Stream) -> None:
+        """Write until the end, as one call."""
+        ended = asyncio.get_running_loop().create_future()
+        self.start(stream, on_end=lambda: None if ended.done() else ended.set_result(None))
+        try:
+            await ended
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop writing, whatever is on its way; nothing more is said."""
+        self._on_end = None
+        self._stream = None
+        self._disarm()
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
 
     def wake(self) -> None:
         """Have it look whether there is something to send."""
-        self._woken.set()
+        self._is_woken = True
+        if self._writing is None and self._stream is not None:
+            self._disarm()
+            self._writing = asyncio.get_running_loop().create_task(self._write(self._stream))
+            self._writing.add_done_callback(self._written)
 
     def end(self, problem: FeedError) -> None:
         """Have it tell its reader why, and close. The first reason counts."""
         if self._ending is not None:
             return
         self._ending = problem
-        self._woken.set()
-        if self._writer is not None:
-            # A reader that takes nothing in would hold the writer in its send for ever.
-            asyncio.get_running_loop().call_later(END_WITHIN_S, self._writer.cancel)
+        self.wake()
+        # A reader that takes nothing in would hold the writing for ever.
+        asyncio.get_running_loop().call_later(END_WITHIN_S, self._give_up)
+
+    def depart(self, *, retry_after_s: float) -> None:
+        """Have it say goodbye because the process ends, after what is already encoded."""
+        self.end(FeedError("restart", "The server restarts; connect again.", retry_after_s=retry_after_s))
+
+    def _give_up(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
 
     @property
     def is_ending(self) -> bool:
@@ -101,9 +161,11 @@ class Watcher:
         """The last cursor that the reader was given."""
         return Cursor(self.epoch, self.told)
 
+    # --- from the reader -----------------------------------------------------------------------------------------------
+
     def hear(self) -> None:
         """Note that the reader has said something."""
-        self._heard_at = time.monotonic()
+        self._duties.note_heard(time.monotonic())
 
     def acknowledge(self, cursor: Cursor) -> None:
         """Take an acknowledgement; an old one is ignored, and one from a reader that is paced changes nothing.
@@ -113,18 +175,20 @@ class Watcher:
         """
         if cursor.epoch != self.epoch or cursor.seq > self.told:
             raise FeedError("protocol_error", f"{cursor} has not been sent on this connection.")
-        if self._window is not None and self._window.acknowledge(cursor.seq):
-            self._full_since = None
-            self._woken.set()
+        if self._window is not None and self._window.acknowledge(cursor.seq) and self._duties.note_freed():
+            self.wake()
 
-    # --- the writer ------------------------------------------------------------------------------------------------------
+    # --- writing -------------------------------------------------------------------------------------------------------
 
-    async def run(self, stream: Stream) -> None:
-        """Send until the end, then say why."""
-        self._writer = asyncio.current_task()
+    async def _write(self, stream: Stream) -> bool:
+        """Send what is due; return whether that was the end."""
         try:
-            while self._ending is None and self._socket.is_open:
-                await self._step(stream)
+            while self._ending is None and self._outlet.is_open:
+                self._is_woken = False
+                due = await self._step(stream)
+                if due is not None and not self._is_woken:
+                    self._timer = asyncio.get_running_loop().call_later(max(0, due - time.monotonic()), self.wake)
+                    return False
         except FeedError as problem:
             self._ending = self._ending or problem
         except django.db.Error:
@@ -134,27 +198,57 @@ class Watcher:
             logger.exception("A watcher failed.", extra={"action": "watcher.failed"})
             self._ending = self._ending or FeedError("resync", "The server lost its place; connect again.")
         if self._ending is not None:
-            await self._say_end(self._ending)
+            await self._say_end(self._ending, stream)
+        return True
 
-    async def _say_end(self, problem: FeedError) -> None:
-        if problem.code in PLANNED:
-            await self._socket.take_leave(problem.code, retry_after_s=problem.retry_after_s or 0)
+    def _written(self, task: asyncio.Task[bool]) -> None:
+        self._writing = None
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("A watcher could not say its end.", exc_info=error, extra={"action": "watcher.failed"})
+        elif not task.cancelled() and not task.result():
+            if self._is_woken:  # between the task's last look and now
+                self.wake()
             return
-        await self._socket.refuse(problem)
+        self._disarm()
+        self._stream = None
+        if (on_end := self._on_end) is not None:
+            self._on_end = None
+            on_end()
 
-    async def _step(self, stream: Stream) -> None:
-        """Send one frame, or wait until something has changed."""
-        self._woken.clear()
-        self._check_deadlines(time.monotonic())
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _say_end(self, problem: FeedError, stream: Stream) -> None:
+        if problem.code not in PLANNED:
+            await self._outlet.refuse(problem)
+            return
+        await self._send_encoded(stream)
+        await self._outlet.take_leave(problem.code, retry_after_s=problem.retry_after_s or 0)
+
+    async def _send_encoded(self, stream: Stream) -> None:
+        """Send what needs no reading and no waiting."""
+        while self._is_live and not self._history and stream.reaches_back_to(self.position):
+            frame = stream.after(self.position)
+            if frame is None or frame.first <= self.position or self._pause_before(frame) > 0:
+                return
+            await self._send_frame(frame)
+
+    async def _step(self, stream: Stream) -> float | None:
+        """Send one frame, or return when to look again."""
+        self._duties.check(time.monotonic(), retry_after_s=random.uniform(0, AGE_RETRY_S))  # noqa: S311 - spread
         frame = await self._next(stream)
         if frame is None:
-            if not self._is_live:
-                await self._say_caught_up()
-            await self._rest(stream, math.inf)
+            if self._is_live:
+                return await self._rest(stream, math.inf)
+            await self._say_caught_up()
         elif (pause := self._pause_before(frame)) > 0:
-            await self._rest(stream, pause)
+            return await self._rest(stream, pause)
         else:
             await self._send_frame(frame)
+        return None
 
     async def _next(self, stream: Stream) -> Frame | None:
         """Return what comes next for the reader; nothing when it has everything that the hub has seen."""
@@ -168,7 +262,7 @@ class Watcher:
             else:
                 self._is_live = False
                 await self._read_log(upto=self._hub.position)
-        return self._history[0]
+        return self._history[-1]
 
     async def _read_log(self, *, upto: int) -> None:
         found = await reading.in_pool(reading.history, self.selection, after=self.position, upto=upto, prev=self.told)
@@ -176,7 +270,7 @@ class Watcher:
             raise FeedError("resync", "The event log has changed; connect again with your cursor.")
         if found.bounds.oldest > self.position:
             raise Place(epoch=self.epoch, head=found.bounds.head, oldest=found.bounds.oldest).too_old()
-        self._history.extend(found.frames)
+        self._history = found.frames[::-1]
         if not found.frames:
             self.position = found.upto
 
@@ -184,28 +278,30 @@ class Watcher:
         if frame.prev > self.told:
             # What lies between was not for this reader; it must hear so, or it would take this for a hole.
             await self._say_position(self.position)
-        await self._socket.send(frame.text)
-        now = self._sent_at = time.monotonic()
+        await self._outlet.send(frame.text, kind="events", cursor=Cursor(self.epoch, frame.cursor))
+        now = time.monotonic()
+        self._duties.note_sent(now)
         if self._history:
-            self._history.popleft()
+            self._history.pop()
         self.position = self.told = frame.cursor
         if self._window is not None:
             self._window.add(cursor=frame.cursor, events=frame.count, size=len(frame.text))
-        else:
+        if self._pace is not None:
             self._pace.take(len(frame.text), now=now)
 
     async def _say_caught_up(self) -> None:
         if self.told < self.position:
             await self._say_position(self.position)
-        await self._socket.send(protocol.caught_up(self.cursor))
-        self._sent_at = time.monotonic()
+        await self._outlet.send(protocol.caught_up(self.cursor), kind="caught_up", cursor=self.cursor)
+        self._duties.note_sent(time.monotonic())
         self._is_live = True
 
     async def _say_position(self, position: int) -> None:
         """Send a heartbeat, which moves the reader's cursor."""
         cursor = Cursor(self.epoch, position)
-        await self._socket.send(protocol.heartbeat(prev=self.cursor, cursor=cursor, time=wire.rfc3339(timezone.now())))
-        self._sent_at = time.monotonic()
+        text = protocol.heartbeat(prev=self.cursor, cursor=cursor, time=wire.rfc3339(timezone.now()))
+        await self._outlet.send(text, kind="heartbeat", cursor=cursor)
+        self._duties.note_sent(time.monotonic())
         self.position = self.told = position
 
     # --- time ------------------------------------------------------------------------------------------------------------
@@ -213,24 +309,20 @@ class Watcher:
     def _pause_before(self, frame: Frame) -> float:
         """Return the seconds to wait before sending the frame; for ever while the window is full, until an ack."""
         now = time.monotonic()
-        if self._window is None:
+        if self._pace is not None:
             return self._pace.wait(len(frame.text), now=now)
-        if self._window.fits(events=frame.count, size=len(frame.text)):
+        if self._window is None or self._window.fits(events=frame.count, size=len(frame.text)):
             return 0
-        self._full_since = self._full_since or now
-        self._history.clear()
+        self._duties.note_full(now)
+        self._history = []
         return math.inf
 
-    async def _rest(self, stream: Stream, pause: float) -> None:
-        """Wait for a wake-up, `pause` or the next duty."""
+    async def _rest(self, stream: Stream, pause: float) -> float:
+        """Return when to look again without a wake-up: after `pause`, or at the next duty; a heartbeat is said here."""
         now = time.monotonic()
-        heartbeat_at = self._sent_at + self._heartbeat
-        try:
-            async with asyncio.timeout(min(now + pause, heartbeat_at, *self._deadlines()) - now):
-                await self._woken.wait()
-        except TimeoutError:
-            if time.monotonic() >= heartbeat_at:
-                await self._say_position(self._settled(stream))
+        if self._duties.owes_heartbeat(now):
+            await self._say_position(self._settled(stream))
+        return min(now + pause, self._duties.next_at())
 
     def _settled(self, stream: Stream) -> int:
         """Return up to where the reader has everything.
@@ -240,26 +332,14 @@ class Watcher:
         has_all = stream.reaches_back_to(self.position) and stream.after(self.position) is None
         return max(self.position, self._hub.position) if has_all else self.position
 
-    def _deadlines(self) -> tuple[float, float, float]:
-        """Return when it ends by age, by silence, and by a window that stays full."""
-        if self._window is None:
-            return self._ends_at, math.inf, math.inf
-        full_since = math.inf if self._full_since is None else self._full_since
-        return (
-            self._ends_at,
-            self._heard_at + self._limits.silence_timeout_s,
-            full_since + self._limits.ack_timeout_s,
-        )
 
-    def _check_deadlines(self, now: float) -> None:
-        aged, silent, full = self._deadlines()
-        if now >= aged:
-            raise FeedError(
-                "max_age",
-                "This connection is old; connect again.",
-                retry_after_s=random.uniform(0, AGE_RETRY_S),  # noqa: S311 - spread, no secret
-            )
-        if now >= silent:
-            raise FeedError("slow_consumer", f"Nothing heard for {self._limits.silence_timeout_s} s.")
-        if now >= full:
-            raise FeedError("slow_consumer", f"Nothing acknowledged for {self._limits.ack_timeout_s} s.")
+def _duties(limits: FeedLimits, *, now: float, acks: bool) -> Duties:
+    """Return a watcher's times; a reader that does not acknowledge need never say anything."""
+    spread = random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 - no secret
+    return Duties(
+        now=now,
+        heartbeat_s=conf.settings.FEED_HEARTBEAT.total_seconds() * spread,
+        age_s=conf.settings.FEED_MAX_AGE.total_seconds() * spread,
+        silence_timeout_s=limits.silence_timeout_s if acks else math.inf,
+        ack_timeout_s=limits.ack_timeout_s if acks else math.inf,
+    )

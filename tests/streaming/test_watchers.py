@@ -111,7 +111,7 @@ async def test_live_batch_right_after_hidden_history_leaves_no_hole(reader: Read
     stream.take([claim], Encoder(LogKeys(epoch=admission.bounds.epoch, house_key="00")), upto=4)
     own = hub.Hub()
     own.position = 3
-    writing = asyncio.create_task(Watcher(hub=own, socket=Socket(sent.put), admission=admission).run(stream))
+    writing = asyncio.create_task(Watcher(hub=own, outlet=Socket(sent.put), admission=admission).run(stream))
     async with asyncio.timeout(5):
         heartbeat, batch = [json.loads((await sent.get())["text"]) for _ in range(2)]
     writing.cancel()
