@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from django.contrib.auth import get_user
@@ -13,13 +13,32 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Memo
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 
+from livereferrals.tracking.models import Partner
+
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
     from django.contrib.sessions.backends.base import SessionBase
 
-VIEW_DASHBOARD = "livereferrals.view_dashboard"
-VIEW_AMOUNTS = "livereferrals.view_amounts"
+VIEW_DASHBOARD = "view_dashboard"
+VIEW_AMOUNTS = "view_amounts"
+CODENAMES: Final = (
+    VIEW_AMOUNTS,
+    "view_visitor",
+    "view_triggerfiring",
+    "view_subscription",
+    "view_delivery",
+    "view_deliveryattempt",
+    "retry_delivery",
+    "hold_endpoint",
+    "send_test_callback",
+    "reverse_confirmation",
+    "manage_tokens",
+    "export_referrals",
+)
+"""What somebody who may see the dashboard may see or do on it besides; all of them of this app."""
+PARTNERS_OWN: Final = frozenset({VIEW_AMOUNTS, "view_subscription", "view_delivery", "view_deliveryattempt"})
+"""What a partner's login may see of what is its own: what its feed and its own server tell it anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +46,38 @@ class Rights:
     """What a viewer may see; equal ones share their frames."""
 
     amounts: bool
+    codenames: frozenset[str] = frozenset()
+    """Those of `CODENAMES` that the viewer has."""
+    partners: frozenset[str] | None = None
+    """The uids of the partners that a partner's login is narrowed to; nothing: everything is seen."""
+
+    def may(self, codename: str) -> bool:
+        """Whether the viewer has this permission."""
+        return codename in self.codenames
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether everything is seen, of whichever partner and of the house."""
+        return self.partners is None
 
 
 def rights_of(user: AbstractBaseUser | AnonymousUser) -> Rights | None:
-    """Return what the user may see, or nothing. A staff flag alone gives no right. At most two queries."""
-    if not user.has_perm(VIEW_DASHBOARD):  # type: ignore[union-attr] # every user model of an admin site has it
+    """Return what the user may see, or nothing. A staff flag alone gives no right. At most three queries.
+
+    Somebody with `view_dashboard` sees everything; the login of one or more partners sees what is theirs.
+    """
+    if _has(user, VIEW_DASHBOARD):
+        codenames = frozenset(name for name in CODENAMES if _has(user, name))
+        return Rights(amounts=VIEW_AMOUNTS in codenames, codenames=codenames)
+    if not user.is_active:
         return None
-    return Rights(amounts=user.has_perm(VIEW_AMOUNTS))  # type: ignore[union-attr] # as above
+    own = frozenset(Partner.objects.filter(user_id=user.pk).values_list("uid", flat=True)) if user.pk else frozenset()
+    return Rights(amounts=True, codenames=PARTNERS_OWN, partners=own) if own else None
+
+
+def _has(user: AbstractBaseUser | AnonymousUser, codename: str) -> bool:
+    found: bool = user.has_perm(f"livereferrals.{codename}")  # type: ignore[union-attr] # every user model of an admin site has it
+    return found
 
 
 def login_url(back_to: str) -> str:

@@ -17,10 +17,11 @@ import django.db
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from livereferrals.dashboard import access, live, messages, origins, overview, pacing
+from livereferrals.dashboard import access, catalogue, live, messages, origins, pacing
 from livereferrals.dashboard.access import Refusal, Rights
 from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.pacing import Timing
+from livereferrals.dashboard.pages import NoSuchSubjectError
 from livereferrals.dashboard.viewpoints import Viewpoint, language_of, zone_of
 from livereferrals.events import log, wire
 from livereferrals.exceptions import FeedError
@@ -29,7 +30,7 @@ from livereferrals.streaming.protocol import ENDINGS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from livereferrals.dashboard.overview import Frame
+    from livereferrals.dashboard.pages import Frame
     from livereferrals.dashboard.ranges import Span
     from livereferrals.events.cursors import Cursor
 
@@ -77,9 +78,8 @@ class LiveSocket:
         self._session = scope["session"]
         self._receive = receive
         self._send_message = send
-        query = scope.get("query_string", b"").decode("latin-1")
-        self._query = dict(parse_qsl(query))
-        self._filters = Filters.parse(query)[0]
+        self._query_string = scope.get("query_string", b"").decode("latin-1")
+        self._query = dict(parse_qsl(self._query_string))
         self._frames = live.get_frames()
         self._wanted = asyncio.Event()
         self._shown: Cursor | None = None
@@ -119,10 +119,14 @@ class LiveSocket:
             self._frames.leave(self._viewpoint, self._wanted.set)
 
     async def _enter(self) -> Viewpoint:
-        if self._query.get("view", overview.VIEW) != overview.VIEW:
+        page = catalogue.BY_NAME.get(self._query.get("view", "overview"))
+        if page is None:
             raise FeedError("bad_request", gettext("There is no such view."))
+        self._page = page
         return Viewpoint(
-            filters=self._filters,
+            view=page.name,
+            subject=self._query.get("subject", ""),
+            filters=Filters.parse(self._query_string, page.fields)[0],
             rights=await self._rights(),
             language=language_of(self._query.get("language", "")),
             zone=zone_of(self._query.get("zone", "")),
@@ -137,15 +141,15 @@ class LiveSocket:
         found = await _look(access.standing, self._session)
         if found is Refusal.SIGNED_OUT:
             raise FeedError(found, gettext("You are signed out."))
-        if found is Refusal.FORBIDDEN:
-            raise FeedError(found, gettext("You may not see this page."))
+        if found is Refusal.FORBIDDEN or not self._page.may_see(found):
+            raise FeedError(Refusal.FORBIDDEN, gettext("You may not see this page."))
         return found
 
     async def _greet(self) -> None:
         """Say hello, and find out whether the page already shows what there is."""
         head = (await _look(log.bounds)).newest_cursor
         self._frames.heard_of(head)
-        period = overview.current_span(self._filters, now=timezone.now()).name
+        period = self._span().name
         if self._query.get("cursor") == str(head) and self._query.get("period") == period:
             self._shown, self._period = head, period
         now = wire.rfc3339(timezone.now())
@@ -188,7 +192,7 @@ class LiveSocket:
         return head is not None and live.is_newer(head, shown)
 
     def _span(self) -> Span:
-        return overview.current_span(self._viewpoint.filters, now=timezone.now())
+        return self._viewpoint.span(now=timezone.now())
 
     async def _send_frame(self) -> None:
         viewpoint = self._viewpoint
@@ -215,7 +219,10 @@ class LiveSocket:
             return None
         if late_s:
             await self._say("lag", seconds=0)
-        return task.result()
+        try:
+            return task.result()
+        except NoSuchSubjectError as error:
+            raise FeedError(Refusal.FORBIDDEN, gettext("This page is no longer there.")) from error
 
     async def _count_waiting(self) -> None:
         """Say how many events wait behind the pause, at most once a second."""
@@ -275,7 +282,7 @@ class LiveSocket:
             case {"type": "visible", "visible": bool(visible)}:
                 self._visible = visible
             case {"type": "filters", "query": str(query)}:
-                filters = Filters.parse(query.removeprefix("?"))[0]
+                filters = Filters.parse(query.removeprefix("?"), self._page.fields)[0]
                 self._look_from(replace(self._viewpoint, filters=filters))
             case {"type": "ping"}:
                 await self._say_heartbeat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
@@ -11,9 +12,31 @@ from livereferrals.dashboard.ranges import Range
 from livereferrals.events.models import EventType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
 MAX_QUERY_LENGTH = 2000
+PLACE = "after"
+"""The filter that says after which row a list goes on; changing any other one begins at the first row again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One filter that a page has beside range and types."""
+
+    name: str
+    choices: tuple[str, ...] = ()
+    """The values that mean something; none: any text that the pattern allows."""
+    pattern: str = r".{1,200}"
+    """What a whole text must look like where there are no choices."""
+    default: str = ""
+    """The value that is meant where none is given; it is left out of addresses."""
+
+    def accepts(self, value: str) -> bool:
+        """Whether the value means something."""
+        if self.choices:
+            return value in self.choices
+        return re.fullmatch(self.pattern, value) is not None and value.isprintable()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +46,11 @@ class Filters:
     range: Range = Range.TODAY
     types: tuple[EventType, ...] = ()
     """The types of event in the list, in the order of `EventType`; none means all."""
+    others: tuple[tuple[str, str], ...] = ()
+    """The page's own filters that are not at their default: name and value, in the order of the page's fields."""
 
     @classmethod
-    def parse(cls, query: str) -> tuple[Self, tuple[str, ...]]:
+    def parse(cls, query: str, fields: Sequence[Field] = ()) -> tuple[Self, tuple[str, ...]]:
         """Return the filters of a query string, and the values in it that mean nothing."""
         given = parse_qs(query[:MAX_QUERY_LENGTH], keep_blank_values=True)
         types = given.get("type", [])
@@ -35,22 +60,49 @@ class Filters:
         if chosen not in list(Range):
             unknown.append(chosen)
             chosen = Range.TODAY
-        return cls(range=Range(chosen), types=known), tuple(unknown)
+        others = []
+        for field in fields:
+            # An empty value is an empty box of a form, not a mistake.
+            value = given.get(field.name, [""])[-1].strip()
+            if value and not field.accepts(value):
+                unknown.append(value)
+            elif value and value != field.default:
+                others.append((field.name, value))
+        return cls(range=Range(chosen), types=known, others=tuple(others)), tuple(unknown)
 
     def query(self) -> str:
         """Return the canonical query string: the same for equal filters, empty for the defaults."""
         pairs = [] if self.range is Range.TODAY else [("range", str(self.range))]
-        return urlencode([*pairs, *(("type", str(kind)) for kind in self.types)])
+        return urlencode([*pairs, *(("type", str(kind)) for kind in self.types), *self.others])
 
     def hash(self) -> str:
         """Return a short name of the filters, for `data-filter`."""
         return hashlib.sha256(self.query().encode()).hexdigest()[:12]
 
+    def value(self, field: Field) -> str:
+        """Return what is chosen of one of the page's own filters."""
+        return dict(self.others).get(field.name, field.default)
+
     def with_range(self, chosen: Range) -> Self:
         """Return the filters with another range."""
-        return replace(self, range=chosen)
+        return replace(self._from_the_first_row(), range=chosen)
 
     def toggled(self, kind: EventType) -> Self:
         """Return the filters with one type more, or less if it was chosen."""
         chosen = set(self.types) ^ {kind}
-        return replace(self, types=tuple(known for known in EventType if known in chosen))
+        return replace(self._from_the_first_row(), types=tuple(known for known in EventType if known in chosen))
+
+    def with_value(self, fields: Sequence[Field], name: str, value: str) -> Self:
+        """Return the filters with another value of one of the page's own, which are `fields`."""
+        others = dict(self.others) | {name: value}
+        if name != PLACE:
+            others.pop(PLACE, None)
+        kept = tuple(
+            (field.name, others[field.name])
+            for field in fields
+            if others.get(field.name, field.default) != field.default
+        )
+        return replace(self, others=kept)
+
+    def _from_the_first_row(self) -> Self:
+        return replace(self, others=tuple(pair for pair in self.others if pair[0] != PLACE))

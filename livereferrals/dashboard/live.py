@@ -21,13 +21,14 @@ import django.db
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
-from livereferrals.dashboard import overview, pacing
+from livereferrals.dashboard import catalogue, pacing, pages
+from livereferrals.dashboard.pages import NoSuchSubjectError
 from livereferrals.streaming.hub import get_hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from livereferrals.dashboard.overview import Frame
+    from livereferrals.dashboard.pages import Frame
     from livereferrals.dashboard.viewpoints import Viewpoint
     from livereferrals.events.cursors import Cursor
     from livereferrals.events.log import Bounds
@@ -108,14 +109,15 @@ class SharedFrames:
         frame = self._shelves[viewpoint].frame
         if frame is None or (self.head is not None and is_newer(self.head, frame.cursor)):
             return None
-        period = overview.current_span(viewpoint.filters, now=timezone.now()).name
+        period = viewpoint.span(now=timezone.now()).name
         return frame if frame.period == period else None
 
     def render(self, viewpoint: Viewpoint) -> asyncio.Task[Frame]:
         """Return the rendering of the viewpoint's next frame, shared by all who ask before it is done.
 
         To be waited for with `asyncio.wait`, not awaited by itself: whoever is cancelled must not cancel it for the
-        others. It is cancelled when the last watcher has left.
+        others. It is cancelled when the last watcher has left, and raises `NoSuchSubjectError` where what the page is
+        about has gone.
         """
         shelf = self._shelves[viewpoint]
         if shelf.task is None:
@@ -125,12 +127,13 @@ class SharedFrames:
 
     async def _render(self, viewpoint: Viewpoint, shelf: _Shelf) -> Frame:
         loop = asyncio.get_running_loop()
+        page = catalogue.BY_NAME[viewpoint.view]
         await asyncio.sleep(max(0.0, shelf.ready_at - loop.time()))
         failing = False
         while True:
             began = loop.time()
             try:
-                shelf.frame = await in_pool(overview.frame, viewpoint)
+                shelf.frame = await in_pool(pages.render_frame, page, viewpoint)
             except django.db.Error:
                 if not failing:
                     logger.warning("No frame: the database is away.", exc_info=True, extra={"action": "frame.away"})
@@ -144,7 +147,8 @@ class SharedFrames:
     @staticmethod
     def _rendered(shelf: _Shelf, task: asyncio.Task[Frame]) -> None:
         shelf.task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, NoSuchSubjectError):
             logger.error("A frame could not be rendered.", exc_info=error, extra={"action": "frame.failed"})
 
     def _moved(self, bounds: Bounds) -> None:

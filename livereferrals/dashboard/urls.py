@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from livereferrals.dashboard import views
+from livereferrals.dashboard.views import page_view
 
 app_name = "livereferrals_dashboard"
 
-urlpatterns = [path("", views.show_overview, name="overview")]
+urlpatterns = [path("", page_view("overview"), name="overview")]

@@ -9,22 +9,34 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone, translation
 
+from livereferrals.dashboard.ranges import span_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from livereferrals.dashboard.access import Rights
     from livereferrals.dashboard.filters import Filters
+    from livereferrals.dashboard.ranges import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewpoint:
     """What makes two viewers' screens differ, and nothing that names one of them."""
 
+    view: str = "overview"
+    """The page's name."""
+    subject: str = ""
+    """What the page is about, as in its address: a partner's uid, a link's id; empty for a page without one."""
     filters: Filters
     rights: Rights
     language: str
     zone: str
     """The viewer's zone, for single moments; hours and days are the project's."""
+
+    def span(self, *, now: datetime) -> Span:
+        """Return the span of time that the chosen range means now, in the project's zone."""
+        return span_of(self.filters.range, now=now, zone=timezone.get_default_timezone())
 
     @contextmanager
     def active(self) -> Iterator[None]:

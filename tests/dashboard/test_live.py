@@ -9,7 +9,7 @@ from channels.db import database_sync_to_async
 from django.db import connection
 from django.utils import timezone
 
-from livereferrals.dashboard import live, overview
+from livereferrals.dashboard import live
 from livereferrals.dashboard.access import Rights
 from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.ranges import Range
@@ -180,7 +180,7 @@ async def test_only_what_changed_is_sent(frames):
 def test_frame_of_another_period_is_not_current():
     """dashboard-47"""
     now = timezone.now()
-    assert overview.current_span(Filters(), now=now).name != overview.current_span(THERE.filters, now=now).name
+    assert HERE.span(now=now).name != THERE.span(now=now).name
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.urls import clear_script_prefix, set_script_prefix
 
 from livereferrals.dashboard import access, rollups
 from livereferrals.dashboard.policy import content_security_policy
-from livereferrals.dashboard.views import show_overview
+from livereferrals.dashboard.views import page_view
 from livereferrals.events import log
 from tests.dashboard import makers
 from tests.factories import make_link, make_partner, make_staff, make_user
@@ -286,7 +286,7 @@ def test_only_reading_is_answered(staff_client):
 
 def test_view_opens_no_transaction_of_the_hosts_kind():
     """dashboard.md 3: `ATOMIC_REQUESTS`"""
-    assert show_overview._non_atomic_requests == {"default"}  # type: ignore[attr-defined] # Django's mark
+    assert page_view("overview")._non_atomic_requests == {"default"}  # type: ignore[attr-defined] # Django's mark
 
 
 def test_anonymous_requests_touch_no_log(django_assert_num_queries):
@@ -294,7 +294,7 @@ def test_anonymous_requests_touch_no_log(django_assert_num_queries):
     request = RequestFactory().get(URL)
     request.user = AnonymousUser()
     with django_assert_num_queries(0):
-        assert show_overview(request).status_code == 302
+        assert page_view("overview")(request).status_code == 302
 
 
 def test_live_url_carries_what_the_frames_need(staff_client, link):

@@ -4,15 +4,24 @@ import { region } from "./page.js";
 import { fill } from "./times.js";
 
 /**
- * While the pointer or the focus is in the live list, keep its rows where they are; a button above says how many are
- * new, and shows them.
+ * While the pointer or the focus is in a live list, keep its rows where they are; a button above says how many are
+ * new, and shows them. The button names its list: `data-fresh="<id of the region>"`.
  *
  * @param {HTMLElement} live
  * @returns {() => void}
  */
 export function mount(live) {
-  const events = region("events");
-  const button = /** @type {HTMLButtonElement} */ (document.querySelector(".lr-fresh"));
+  const buttons = /** @type {NodeListOf<HTMLButtonElement>} */ (document.querySelectorAll("[data-fresh]"));
+  return all(...Array.from(buttons, (button) => watch(live, region(button.dataset.fresh ?? ""), button)));
+}
+
+/**
+ * @param {HTMLElement} live
+ * @param {HTMLElement} events
+ * @param {HTMLButtonElement} button
+ * @returns {() => void}
+ */
+function watch(live, events, button) {
   /** @type {Element | null} */
   let newest = null;
   let pointed = false;

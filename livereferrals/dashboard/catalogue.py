@@ -1,0 +1,14 @@
+"""The pages of the dashboard, in the order of their tabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from livereferrals.dashboard import overview
+
+if TYPE_CHECKING:
+    from livereferrals.dashboard.pages import Page
+
+PAGES: Final[tuple[Page, ...]] = (overview.PAGE,)
+
+BY_NAME: Final = {page.name: page for page in PAGES}

@@ -1,0 +1,45 @@
+"""Narrowing to what a viewer may see: the one place that page, frame, export and JSON go through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from django.db import models
+
+from livereferrals.callbacks.models import Delivery, DeliveryAttempt, Endpoint, Subscription
+from livereferrals.dashboard.models import DailyPartnerTotal
+from livereferrals.events.models import Event
+from livereferrals.streaming.models import FeedToken
+from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Reversal
+
+if TYPE_CHECKING:
+    from livereferrals.dashboard.access import Rights
+
+Row = TypeVar("Row", bound=models.Model)
+
+PARTNER_OF: Final[dict[type[models.Model], str]] = {
+    Partner: "uid",
+    ReferralLink: "partner__uid",
+    ReferralHit: "partner__uid",
+    Confirmation: "partner__uid",
+    Reversal: "confirmation__partner__uid",
+    Subscription: "partner__uid",
+    Endpoint: "subscription__partner__uid",
+    Delivery: "subscription__partner__uid",
+    DeliveryAttempt: "delivery__subscription__partner__uid",
+    FeedToken: "partner__uid",
+    Event: "partner",
+    DailyPartnerTotal: "partner",
+}
+"""How a row leads to its partner's uid."""
+
+
+def visible(rows: models.QuerySet[Row], *, rights: Rights) -> models.QuerySet[Row]:
+    """Return those of the rows that the viewer may see: all, or those of the viewer's own partners.
+
+    Raises:
+        KeyError: nobody has said how rows of this model lead to a partner, so that a partner's login sees none of them.
+    """
+    if rights.partners is None:
+        return rows
+    return rows.filter(**{f"{PARTNER_OF[rows.model]}__in": sorted(rights.partners)})
