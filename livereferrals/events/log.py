@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import router, transaction
 
@@ -45,6 +45,13 @@ class Bounds:
     """Number of the newest event, 0 for an empty log."""
     oldest: int
     """The first kept event is the one after this."""
+    revision: int = 0
+    """How often events that may have been read were changed."""
+
+    @classmethod
+    def of(cls, row: EventLog) -> Self:
+        """Return the bounds that the log's row holds."""
+        return cls(epoch=row.epoch, head=row.head, oldest=row.oldest, revision=row.revision)
 
     @property
     def newest_cursor(self) -> Cursor:
@@ -112,8 +119,7 @@ def append_all(entries: Iterable[Entry]) -> list[Event]:
 
 def bounds() -> Bounds:
     """Return the log's epoch and bounds. One query."""
-    row = load_log()
-    return Bounds(epoch=row.epoch, head=row.head, oldest=row.oldest)
+    return Bounds.of(load_log())
 
 
 def load_log() -> EventLog:

@@ -174,6 +174,13 @@ class Stream:
             self._floor = gone.cursor
         return added
 
+    def forget(self) -> None:
+        """Drop the frames; who still needs them reads the log."""
+        if self._frames:
+            self._floor = self._frames[-1].cursor
+        self._frames.clear()
+        self._bytes = 0
+
     def reaches_back_to(self, position: int) -> bool:
         """Whether everything after `position` is still here."""
         return position >= self._floor

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import defaultdict
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -24,14 +23,13 @@ from livereferrals.events import hints
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import reading, revocation
 from livereferrals.streaming.draining import get_drain
-from livereferrals.streaming.frames import Encoder, Stream
+from livereferrals.streaming.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
     from livereferrals.events.log import Bounds
-    from livereferrals.events.models import Event
-    from livereferrals.streaming.frames import Selection
+    from livereferrals.streaming.frames import Stream
     from livereferrals.streaming.watchers import Watcher
 
 logger = logging.getLogger(__name__)
@@ -52,8 +50,7 @@ class Hub:
         """The log's bounds at the last look."""
         self.position = 0
         """Everything up to here has been handed out."""
-        self._streams: dict[Selection, Stream] = {}
-        self._watchers: dict[Stream, set[Watcher]] = {}
+        self._streams = Streams()
         self._followers: dict[int, Callable[[Bounds], None]] = {}
         self._next_follower = 0
         self._joining = 0
@@ -91,8 +88,7 @@ class Hub:
             await self._reach(head)
             if self.bounds is None or self.bounds.epoch != watcher.epoch:
                 raise _renumbered()
-            stream = self._stream(watcher.selection)
-            self._watchers[stream].add(watcher)
+            stream = self._streams.join(watcher, position=self.position)
         finally:
             self._joining -= 1
             self._end_if_idle()
@@ -112,25 +108,13 @@ class Hub:
         except TimeoutError:
             raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=5) from None
 
-    def _stream(self, selection: Selection) -> Stream:
-        stream = self._streams.get(selection)
-        if stream is None:
-            stream = self._streams[selection] = Stream(selection, position=self.position)
-            self._watchers[stream] = set()
-        return stream
-
     def _leave(self, watcher: Watcher, stream: Stream) -> None:
-        watchers = self._watchers[stream]
-        watchers.discard(watcher)
-        if not watchers:
-            del self._watchers[stream]
-            if self._streams.get(stream.selection) is stream:
-                del self._streams[stream.selection]
+        self._streams.leave(watcher, stream)
         self._end_if_idle()
 
     def watchers(self) -> list[Watcher]:
         """Return everyone who watches."""
-        return [watcher for watchers in self._watchers.values() for watcher in watchers]
+        return self._streams.watchers()
 
     def wake(self) -> None:
         """Have the hub look at the log now. Only from its own loop."""
@@ -169,7 +153,7 @@ class Hub:
         task.add_done_callback(self._tasks.discard)
 
     def _end_if_idle(self) -> None:
-        if not self._watchers and not self._followers and not self._joining:
+        if not self._streams and not self._followers and not self._joining:
             self._end()
 
     def _end(self) -> list[asyncio.Task[None]]:
@@ -235,12 +219,11 @@ class Hub:
         elif self._lost_place(before, found.bounds):
             logger.warning("The event log was renumbered or pruned; watchers start afresh.", extra={"action": "resync"})
             self._close_all(_renumbered())
-            # Their streams go with them: frames of before must not reach those who connect now.
-            self._streams.clear()
+            self._streams.retire()
             self.position = found.bounds.head
         else:
             if before.revision != found.bounds.revision:
-                self._forget_frames()
+                self._streams.forget_frames()
             await self._hand_out(found)
         looked, self._looked = self._looked, asyncio.Event()
         looked.set()
@@ -257,22 +240,8 @@ class Hub:
     def _lost_place(self, before: Bounds, now: Bounds) -> bool:
         return before.epoch != now.epoch or not now.oldest <= self.position <= now.head
 
-    def _forget_frames(self) -> None:
-        """After an erasure: whoever comes back reads the events as they are now."""
-        for stream in self._streams.values():
-            stream.forget()
-
     async def _hand_out(self, found: reading.Look) -> None:
-        encoder = Encoder(found.keys)
-        by_partner: dict[str | None, list[Event]] = defaultdict(list)
-        for event in found.events:
-            by_partner[event.partner].append(event)
-        by_partner[None] = found.events
-        moved: list[Watcher] = []
-        for selection, stream in self._streams.items():
-            events: Sequence[Event] = by_partner.get(selection.topic.partner, ())
-            if events and stream.take(events, encoder, upto=found.upto):
-                moved.extend(self._watchers[stream])
+        moved = self._streams.take(found.events, keys=found.keys, upto=found.upto)
         self.position = found.upto
         await self._wake_all(moved)
 

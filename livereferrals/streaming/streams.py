@@ -1,0 +1,72 @@
+"""The streams of a hub: one for each selection that somebody watches, and who watches it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from livereferrals.streaming.frames import Encoder, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from livereferrals.events.models import Event
+    from livereferrals.streaming.frames import LogKeys, Selection
+    from livereferrals.streaming.watchers import Watcher
+
+
+class Streams:
+    """Watchers by what they see: those with an equal selection share a stream and every frame of it."""
+
+    def __init__(self) -> None:
+        self._current: dict[Selection, Stream] = {}
+        self._watchers: dict[Stream, set[Watcher]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._watchers)
+
+    def watchers(self) -> list[Watcher]:
+        """Return everyone who watches."""
+        return [watcher for watchers in self._watchers.values() for watcher in watchers]
+
+    def join(self, watcher: Watcher, *, position: int) -> Stream:
+        """Return the stream of the watcher's selection; a new one begins at `position`."""
+        stream = self._current.get(watcher.selection)
+        if stream is None:
+            stream = self._current[watcher.selection] = Stream(watcher.selection, position=position)
+            self._watchers[stream] = set()
+        self._watchers[stream].add(watcher)
+        return stream
+
+    def leave(self, watcher: Watcher, stream: Stream) -> None:
+        """Let the watcher go, and the stream with the last of its watchers."""
+        watchers = self._watchers[stream]
+        watchers.discard(watcher)
+        if not watchers:
+            del self._watchers[stream]
+            if self._current.get(stream.selection) is stream:
+                del self._current[stream.selection]
+
+    def take(self, events: list[Event], *, keys: LogKeys, upto: int) -> list[Watcher]:
+        """Add newly read events to each stream that shows them; return the watchers for whom there is something."""
+        encoder = Encoder(keys)
+        by_partner: dict[str | None, list[Event]] = defaultdict(list)
+        for event in events:
+            by_partner[event.partner].append(event)
+        by_partner[None] = events
+        moved: list[Watcher] = []
+        for selection, stream in self._current.items():
+            shown: Sequence[Event] = by_partner.get(selection.topic.partner, ())
+            if shown and stream.take(shown, encoder, upto=upto):
+                moved.extend(self._watchers[stream])
+        return moved
+
+    def retire(self) -> None:
+        """Give no stream to anybody new: the log was renumbered, and frames of before must not reach who comes now."""
+        self._current.clear()
+
+    def forget_frames(self) -> None:
+        """Drop what has been encoded: an erasure has changed events, and who comes back reads them as they are now."""
+        for stream in self._watchers:
+            stream.forget()
