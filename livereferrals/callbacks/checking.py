@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from livereferrals import conf
 from livereferrals.callbacks import guard, placeholders
 from livereferrals.callbacks.openings import Rules
+from livereferrals.callbacks.proxies import Proxy
 from livereferrals.exceptions import ConfigurationError, InvalidCallBackURL, Unrenderable
 
 if TYPE_CHECKING:
@@ -36,6 +37,19 @@ def rules() -> Rules:
         return Rules.of(allow=conf.callbacks.ALLOW, block=conf.callbacks.BLOCK, ports=conf.callbacks.PORTS)
     except ValueError as error:
         raise ConfigurationError(f"{conf.callbacks.path}['ALLOW'] or ['BLOCK']", str(error)) from error
+
+
+def proxy() -> Proxy | None:
+    """Return the proxy that callbacks go through, if the setting `PROXY` names one.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    text = conf.callbacks.PROXY
+    try:
+        return None if text is None else Proxy.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{conf.callbacks.path}['PROXY']", str(error)) from error
 
 
 def mistakes_in(url: str, *, plain_http: bool) -> list[InvalidCallBackURL]:

@@ -22,11 +22,14 @@ from livereferrals.exceptions import AddressRefused
 if TYPE_CHECKING:
     from livereferrals.callbacks.guard import Origin
     from livereferrals.callbacks.openings import Rules
+    from livereferrals.callbacks.proxies import Proxy
 
 DNS_TIMEOUT_S: Final = 3.0
 CONNECT_TIMEOUT_S: Final = 5.0
 MAX_HEADER_LINE: Final = 8190
 MAX_HEADER_LINES: Final = 128
+RECEIVE_BUFFER: Final = 65_536
+"""Bytes that the kernel keeps of an answer that nobody reads on; by itself it takes some megabytes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +44,16 @@ class Flight:
     """Addresses, with port, that a socket was made for."""
     has_left: bool = False
     """The request's head is on the wire: the partner may act on it."""
+    proxy: Proxy | None = None
+    """What is connected to in place of the origin."""
+    proxy_addresses: set[str] = field(default_factory=set)
+    """Where the proxy's own name leads."""
+
+    def passes(self, address: str, port: int) -> bool:
+        """Whether a socket to this address may be made: the proxy's, or one that the guard allows."""
+        if self.proxy is None:
+            return self.judge(address, port)
+        return port == self.proxy.port and (address == self.proxy.host or address in self.proxy_addresses)
 
     def judge(self, address: str, port: int) -> bool:
         """Whether this address may be connected to; a refusal is remembered."""
@@ -70,6 +83,10 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise HungUp("the server hung up") from error
 
 
+class NoAnswer(aiohttp.ClientError):
+    """The name servers have no address for the host, or none in time."""
+
+
 class GuardedResolver(AbstractResolver):
     """Asks DNS through aiodns, not through Django's threads, and drops what the guard refuses."""
 
@@ -79,25 +96,52 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the allowed addresses of the host.
+        """Return the allowed addresses of the host, or all of the proxy's: that one the host project has named.
 
         Raises:
             OSError: no answer, or a slow one.
             AddressRefused: there are answers and none is allowed.
         """
         flight = FLIGHT.get()
+        if flight.proxy is None:
+            return await self._judged(flight, host, port, family)
+        answers = await self._ask(host, port, family)
+        flight.proxy_addresses |= {one["host"] for one in answers}
+        return answers
+
+    async def judge_ahead(self, flight: Flight) -> None:
+        """Judge where the origin leads before a proxy is asked to go there; what it looks up itself is its own matter.
+
+        Raises:
+            NoAnswer: the name servers do not know the host.
+            AddressRefused: no address of the host is allowed.
+        """
+        origin = flight.origin
+        if origin.address is None:
+            try:
+                await self._judged(flight, origin.host, origin.port, socket.AF_UNSPEC)
+            except AddressRefused:
+                raise
+            except OSError as error:
+                raise NoAnswer(str(error)) from error
+        elif not flight.judge(origin.host, origin.port):
+            raise AddressRefused(guard.REFUSED_ADDRESS)
+
+    async def _judged(self, flight: Flight, host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
         # As an absolute name, so that no search domain of ours can answer; an allowed name may need one.
-        name = host if flight.rules.opens_name(host, port) else f"{host}."
-        try:
-            async with asyncio.timeout(DNS_TIMEOUT_S):
-                answers = await self._inner.resolve(name, port, family)
-        except TimeoutError as error:
-            # Not as a TimeoutError: aiohttp would take it for one of its own.
-            raise OSError(f"no answer within {DNS_TIMEOUT_S:.0f} s") from error
+        answers = await self._ask(host if flight.rules.opens_name(host, port) else f"{host}.", port, family)
         allowed = [ResolveResult(**{**one, "hostname": host}) for one in answers if flight.judge(one["host"], port)]
         if not allowed:
             raise AddressRefused(guard.REFUSED_ADDRESS)
         return allowed
+
+    async def _ask(self, name: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+        try:
+            async with asyncio.timeout(DNS_TIMEOUT_S):
+                return await self._inner.resolve(name, port, family)
+        except TimeoutError as error:
+            # Not as a TimeoutError: aiohttp would take it for one of its own.
+            raise OSError(f"no answer within {DNS_TIMEOUT_S:.0f} s") from error
 
     async def close(self) -> None:
         """Give the resolver back."""
@@ -112,10 +156,12 @@ def guarded_socket(address_info: Any) -> socket.socket:
     """
     family, kind, protocol, _, place = address_info
     flight = FLIGHT.get()
-    if not flight.judge(place[0], place[1]):
+    if not flight.passes(place[0], place[1]):
         raise AddressRefused(guard.REFUSED_ADDRESS)
     flight.opened.append(f"{place[0]}:{place[1]}" if family == socket.AF_INET else f"[{place[0]}]:{place[1]}")
-    return socket.socket(family=family, type=kind, proto=protocol)
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    return made
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
@@ -127,8 +173,8 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def make_session(*, ca_bundle: str | None, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
-    """Return the one session of a worker (callbacks, section 5). `resolver` asks DNS; by default through aiodns.
+def make_session(*, ca_bundle: str | None, resolver: GuardedResolver) -> aiohttp.ClientSession:
+    """Return the one session of a worker (callbacks, section 5).
 
     A connection serves one request: on a kept-alive one aiohttp takes bytes that arrived while it was idle for the
     answer to the next request, and silently repeats a GET whose server has closed it.
@@ -139,7 +185,7 @@ def make_session(*, ca_bundle: str | None, resolver: AbstractResolver | None = N
         force_close=True,
         use_dns_cache=False,
         ssl=tls_context(ca_bundle),
-        resolver=GuardedResolver(resolver or aiohttp.AsyncResolver()),
+        resolver=resolver,
         socket_factory=guarded_socket,
     )
     tracing = aiohttp.TraceConfig()

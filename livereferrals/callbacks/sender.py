@@ -14,6 +14,7 @@ import aiohttp
 
 from livereferrals.callbacks import connector, guard, masking, outcomes
 from livereferrals.callbacks.calls import EXCERPT
+from livereferrals.callbacks.connector import GuardedResolver
 from livereferrals.callbacks.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from livereferrals.callbacks.calls import Call
     from livereferrals.callbacks.connector import Flight
+    from livereferrals.callbacks.proxies import Proxy
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +64,18 @@ class Reply:
 class Sender:
     """A worker's HTTP side: `async with Sender(...) as sender`."""
 
-    def __init__(self, *, ca_bundle: str | None = None, resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self, *, ca_bundle: str | None = None, proxy: Proxy | None = None, resolver: AbstractResolver | None = None
+    ) -> None:
+        """Take further certificate authorities, a proxy, and what asks DNS; by default that is aiodns."""
         self._ca_bundle = ca_bundle
-        self._resolver = resolver
+        self._proxy = proxy
+        self._inner_resolver = resolver
+        self._resolver: GuardedResolver | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Sender:
+        self._resolver = GuardedResolver(self._inner_resolver or aiohttp.AsyncResolver())
         self._session = connector.make_session(ca_bundle=self._ca_bundle, resolver=self._resolver)
         return self
 
@@ -88,11 +96,19 @@ class Sender:
         return _finished(reply, call, flight, duration_ms=round((time.monotonic() - begun) * 1000))
 
     async def _exchange(self, call: Call, flight: Flight) -> Reply:
-        if self._session is None:
+        if self._session is None or self._resolver is None:
             raise RuntimeError("A Sender is used inside `async with`.")
+        flight.proxy = self._proxy
         async with asyncio.timeout(call.timeout_s):
+            if self._proxy is not None:
+                await self._resolver.judge_ahead(flight)
             response = await self._session.request(
-                call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False
+                call.method,
+                call.url,
+                headers=call.headers,
+                data=call.body,
+                allow_redirects=False,
+                proxy=self._proxy.url if self._proxy is not None else None,
             )
         try:
             return await _read(response)
@@ -173,9 +189,9 @@ def _outcome_of(error: Exception) -> Outcome:
     for kinds, outcome in (
         (aiohttp.ConnectionTimeoutError, Outcome.TIMEOUT_CONNECT),
         ((aiohttp.ServerTimeoutError, TimeoutError), Outcome.TIMEOUT),
-        (aiohttp.ClientConnectorDNSError, Outcome.DNS),
+        ((aiohttp.ClientConnectorDNSError, connector.NoAnswer), Outcome.DNS),
         ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), Outcome.TLS),
-        (aiohttp.ClientConnectorError, Outcome.CONNECT),
+        ((aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError), Outcome.CONNECT),
         # A malformed answer comes with `.status == 400`: a status is only ever taken from a response.
         ((aiohttp.ClientResponseError, aiohttp.ClientPayloadError), Outcome.PROTOCOL),
         ((connector.HungUp, aiohttp.ServerDisconnectedError, OSError), Outcome.DISCONNECTED),
@@ -191,6 +207,10 @@ def _cause(error: Exception, outcome: Outcome) -> str:
         return CERTIFICATE_CAUSES.get(certificate.verify_code, certificate.verify_message)
     if isinstance(certificate, ssl.SSLError):
         return f"TLS: {certificate.reason or 'failed'}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refuses the connection with status {error.status}"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return "the proxy cannot be reached"
     system = getattr(error, "os_error", None)
     if isinstance(system, OSError) and system.strerror:
         return str(system.strerror)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from django.db import connections
 
 from livereferrals import conf
-from livereferrals.callbacks import processes
+from livereferrals.callbacks import checking, processes
 from livereferrals.callbacks.rounds import Rounds
 from livereferrals.callbacks.sender import Sender
 from livereferrals.callbacks.telling import Teller
@@ -76,7 +76,9 @@ class Worker:
         receiving = asyncio.create_task(hints.receive_forever())
         logger.info("Callback worker %s started.", self.name, extra={"action": "worker.started"})
         try:
-            async with Sender(ca_bundle=conf.callbacks.CA_BUNDLE, resolver=self._resolver) as sender:
+            async with Sender(
+                ca_bundle=conf.callbacks.CA_BUNDLE, proxy=checking.proxy(), resolver=self._resolver
+            ) as sender:
                 rounds = Rounds(
                     worker=self.name,
                     database=database,

@@ -29,6 +29,7 @@ def register_all() -> None:
         host.check_sqlite,
         moved.check_old_settings,
         moved.check_old_middleware,
+        deploy.check_callback_network,
         deploy.check_openings,
     ):
         checks.register(check, "livereferrals")

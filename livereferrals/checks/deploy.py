@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import Any, Final
 
-from django.core.checks import CheckMessage
+from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Doubt
 from django.db import connections, router
 
 from livereferrals import conf
+from livereferrals.callbacks import checking
+from livereferrals.callbacks.openings import Opening
 from livereferrals.checks.values import usable_callbacks
 from livereferrals.events.models import Event
+from livereferrals.exceptions import ConfigurationError
 
 IN_MEMORY: Final = "channels.layers.InMemoryChannelLayer"
 LAYER: Final = (
@@ -39,6 +41,23 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     return found
 
 
+def check_callback_network(**kwargs: Any) -> list[CheckMessage]:
+    """Find entries of `ALLOW` and `BLOCK`, and a `PROXY`, that cannot be read (E014)."""
+    hints = {
+        checking.rules: '"CALLBACKS": {"ALLOW": ["10.1.2.0/24:9000", "partner.internal", "*.svc.internal:*"]}',
+        checking.proxy: '"CALLBACKS": {"PROXY": "http://proxy.internal:3128"}',
+    }
+    found: list[CheckMessage] = []
+    for read, hint in hints.items():
+        try:
+            read()
+        except ConfigurationError as error:
+            # A value of the wrong type is what E001 says.
+            if not any(problem.key == error.key for problem in conf.problems()):
+                found.append(Error(str(error), hint=f"For example: {hint}", id="livereferrals.E014"))
+    return found
+
+
 def check_openings(**kwargs: Any) -> list[CheckMessage]:
     """Find networks of your own that callbacks may reach while the public is served (W012)."""
     if conf.host("DEBUG"):
@@ -55,11 +74,9 @@ def check_openings(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _is_private_network(entry: str) -> bool:
-    """Whether the entry is a network, or one address with or without a port, that is not public."""
-    place = entry.strip("[").partition("]")[0] if entry.startswith("[") else entry
-    for text in (place, place.rpartition(":")[0]):
-        try:
-            return ip_network(text, strict=False).is_private
-        except ValueError:
-            continue
-    return False
+    """Whether the entry is a network, or one address, that is not public."""
+    try:
+        network = Opening.parse(entry).network
+    except ValueError:
+        return False
+    return network is not None and network.is_private

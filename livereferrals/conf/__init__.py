@@ -95,6 +95,8 @@ class CallbackSettings(RootGroup):
     """Path of further certificate authorities to trust."""
     ALERT_EMAILS = Setting[tuple[str, ...]]((), emails)
     """Who is written to when an endpoint needs somebody."""
+    PROXY = Setting[str | None](None, optional_text)
+    """The forward proxy that callbacks go through; those of the environment are ignored."""
     DOCS_URL = Setting("https://github.com/livereferrals/livereferrals", text)
     """Address in the User-Agent that tells partners what called them."""
 
