@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -72,6 +73,8 @@ class ReferralApplication:
             await self._websocket(scope, receive, send)
         elif scope["type"] == "http" and _path_info(scope) == HEALTH_PATH:
             await _answer_health(scope, send)
+        elif scope["type"] == "http" and _is_draining() and _is_feed(_path_info(scope)):
+            await _turn_away(scope, send)
         elif scope["type"] == "lifespan" and not _handles(self._django_app, "lifespan"):
             await _live(receive, send)
         else:
@@ -170,14 +173,19 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _answer_health(scope: Scope, send: Send) -> None:
     """Answer `/healthz` (the process lives) and `/healthz?ready` (it can do its work)."""
-    status, word, header = await _health(scope)
-    content = json.dumps({"status": word}).encode()
+    status, word, headers = await _health(scope)
+    await _answer(scope, send, status=status, text=json.dumps({"status": word}), headers=headers)
+
+
+async def _answer(scope: Scope, send: Send, *, status: int, text: str, headers: list[tuple[bytes, bytes]]) -> None:
+    """Send one JSON object as the whole answer."""
+    content = text.encode()
     fixed = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),
         (b"cache-control", b"no-store"),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": fixed + header})
+    await send({"type": "http.response.start", "status": status, "headers": fixed + headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
 
@@ -187,9 +195,33 @@ async def _health(scope: Scope) -> tuple[int, str, list[tuple[bytes, bytes]]]:
     asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
     if "ready" not in asked:
         return 200, "ok", []
+    if _is_draining():
+        return 503, "draining", [(b"retry-after", b"15")]
     if await _database_answers():
         return 200, "ready", []
     return 503, "database away", [(b"retry-after", b"5")]
+
+
+def _is_draining() -> bool:
+    """Whether this process is parting from its connections and about to end."""
+    from livereferrals.streaming.draining import get_drain
+
+    return get_drain().is_on
+
+
+def _is_feed(path_info: str) -> bool:
+    prefix = _mount_point()
+    return prefix is not None and path_info.startswith(f"{prefix}feed/")
+
+
+async def _turn_away(scope: Scope, send: Send) -> None:
+    """Answer a new request of the feed while the process is ending; the host's own pages are served to the last."""
+    from livereferrals.streaming import protocol
+    from livereferrals.streaming.draining import get_drain
+
+    problem = get_drain().refusal()
+    wait = str(ceil(problem.retry_after_s or 0)).encode()
+    await _answer(scope, send, status=503, text=protocol.error(problem), headers=[(b"retry-after", wait)])
 
 
 async def _database_answers() -> bool:

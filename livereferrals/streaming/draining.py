@@ -12,16 +12,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import signal
 import threading
-from typing import TYPE_CHECKING, Protocol
-from weakref import WeakKeyDictionary, ref
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 from livereferrals import conf
+from livereferrals.exceptions import FeedError
+from livereferrals.streaming.sockets import Socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from types import FrameType
+
+    Scope = dict[str, Any]
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+    ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +72,10 @@ class Drain:
             self.discard(connection)
 
     def add(self, connection: Departing) -> None:
-        """Have a connection told of the end."""
+        """Have a connection told of the end; the first one has SIGTERM caught."""
+        if not self._follows_signals:
+            self._follows_signals = True
+            _sigterm.catch()
         self._held.add(connection)
 
     def discard(self, connection: Departing) -> None:
@@ -108,35 +119,53 @@ class Drain:
         if not self._held:
             self._emptied.set()
 
-    def follow_signals(self) -> None:
-        """Have SIGTERM drain this loop before the server acts on it; a second one reaches the server at once.
+    def check(self) -> None:
+        """Let nobody in whom the end of the process would throw out again.
 
-        To be called on the loop once the server has its own handlers in place. Only the main thread can do this: where
-        a server runs its loop in another (`runserver` with its reloader), connections part when they are cancelled.
+        Raises:
+            FeedError: `restart`.
         """
-        if self._follows_signals:
+        if self.is_on:
+            raise self.refusal()
+
+    @staticmethod
+    def refusal() -> FeedError:
+        """Return what is said to one who comes while the process is ending."""
+        retry_after_s = round(random.uniform(0, SPREAD_S), 1)  # noqa: S311 - spread, no secret
+        return FeedError("restart", "The server restarts; connect again.", retry_after_s=retry_after_s)
+
+
+class _Sigterm:
+    """SIGTERM, caught before the server has it: once in a process, and never longer than until the first one came."""
+
+    def __init__(self) -> None:
+        self._servers: Callable[[int, FrameType | None], Any] | int | None = None
+
+    def catch(self) -> None:
+        """Have the next SIGTERM drain the loop that it finds running.
+
+        Only the main thread can do this: where a server runs its loop in another (`runserver` with its reloader),
+        connections part when they are cancelled.
+        """
+        if threading.current_thread() is not threading.main_thread():
             return
-        self._follows_signals = True
-        servers = signal.getsignal(signal.SIGTERM)
-        if threading.current_thread() is not threading.main_thread() or servers is None:
-            return
-        loop = ref(asyncio.get_running_loop())
+        found = signal.getsignal(signal.SIGTERM)
+        if found is not None and found != self._handle:  # `None`: not Python's, so that it could not be given back
+            self._servers = found
+            signal.signal(signal.SIGTERM, self._handle)
 
-        def end() -> None:
-            signal.raise_signal(signal.SIGTERM)
-
-        def handle(number: int, _frame: FrameType | None) -> None:
-            # From here on the signal is the server's again.
-            signal.signal(number, servers)
-            running = loop()
-            if running is not None and running.is_running():
-                running.call_soon_threadsafe(self.begin, end)
-            else:
-                end()
-
-        signal.signal(signal.SIGTERM, handle)
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        # From here on the signal is the server's again: a second one ends the process at once.
+        signal.signal(number, self._servers)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            signal.raise_signal(number)
+        else:
+            loop.call_soon_threadsafe(lambda: get_drain().begin(lambda: signal.raise_signal(number)))
 
 
+_sigterm = _Sigterm()
 _drains: WeakKeyDictionary[asyncio.AbstractEventLoop, Drain] = WeakKeyDictionary()
 
 
@@ -147,3 +176,63 @@ def get_drain() -> Drain:
     if drain is None:
         drain = _drains[loop] = Drain()
     return drain
+
+
+# --- sockets that speak for themselves -------------------------------------------------------------------------------------
+
+
+class WithGoodbye:
+    """An ASGI application of sockets around another: each gets a goodbye and close 4000 when the process is to end.
+
+    The application within learns of it as of any other close: by `websocket.disconnect`.
+    """
+
+    def __init__(self, application: ASGIApplication) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; turn it away while the process is ending."""
+        drain = get_drain()
+        if drain.is_on:
+            await _turn_away(scope, receive, send)
+            return
+        connection = _Connection(send)
+        with drain.holding(connection):
+            await self._application(scope, receive, connection.send)
+
+
+class _Connection:
+    """The sending side of a socket, which can be closed past its application."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_open = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Pass a message on, unless the socket is closed."""
+        if self._task is not None:
+            return
+        await self._send(message)
+        if message["type"] == "websocket.accept":
+            self._is_open = True
+        elif message["type"] == "websocket.close":
+            self._is_open = False
+
+    def depart(self, *, retry_after_s: float) -> None:
+        """Say goodbye and close; one that is not accepted yet is closed by the server's own end."""
+        if self._is_open and self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._say_goodbye(retry_after_s))
+
+    async def _say_goodbye(self, retry_after_s: float) -> None:
+        socket = Socket(self._send)
+        await socket.take_leave("restart", retry_after_s=retry_after_s)
+
+
+async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+    """Say goodbye to one who has just come, after the accept: a browser learns nothing from a refusal before it."""
+    await receive()
+    socket = Socket(send)
+    offered = scope.get("subprotocols") or [None]
+    await socket.accept(offered[0])
+    await socket.take_leave("restart", retry_after_s=random.uniform(0, SPREAD_S))  # noqa: S311 - spread, no secret

@@ -1,0 +1,131 @@
+"""The planned end of a server process, and what its clients, new ones and the load balancer see of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from channels.db import database_sync_to_async
+from django.contrib.auth import get_user_model
+from django.test import Client
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.servers import HostServer, host_server
+from tests.streaming.clients import OUR_CODE, feed, seq
+from tests.streaming.conftest import SETTINGS, Reader
+from tests.streaming.crowds import CROWD_LIMITS, crowd, endings
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.servers import ServerKind
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CROWD = SETTINGS | {"FEED_LIMITS": CROWD_LIMITS}
+DRAIN_S = 15.0
+
+
+def answer(server: HostServer, path: str) -> tuple[int, Any, str | None]:
+    """Return status, JSON and `Retry-After` of a GET."""
+    try:
+        with urllib.request.urlopen(server.url(path), timeout=10) as found:
+            return found.status, json.load(found), None
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused), refused.headers["Retry-After"]
+
+
+@pytest.mark.parametrize(("kind", "count"), [("daphne", 500), ("uvicorn", 60)])
+async def test_stopped_server_parts_from_each_of_a_crowd(reader: Reader, kind: ServerKind, count: int) -> None:
+    """feed-48: `goodbye` and 4000 for each, spread over ten seconds; all resume without loss"""
+    with host_server(kind, LIVEREFERRALS=CROWD) as server:
+        process = server.process
+        assert process is not None
+        async with crowd(server, reader.token, count) as clients:
+            await database_sync_to_async(reader.append)(2)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            found = await endings(clients)
+            await asyncio.to_thread(process.wait, 2 * DRAIN_S)
+            took_s = time.monotonic() - began
+        await database_sync_to_async(reader.append)(2)
+        positions = [client.position for client in clients]
+        log = server.output()
+        server.start()
+        async with crowd(server, reader.token, count, cursor=min(positions, key=seq)) as again:
+            for client in again:
+                await client.until("caught_up")
+    assert {(said["type"], said["reason"], code) for said, code in found if said} == {("goodbye", "restart", 4000)}
+    waits = sorted(said["retry_after_s"] for said, _ in found if said)
+    assert len(waits) == count
+    assert all(abs(wait - 10 * place / count) < 0.2 for place, wait in enumerate(waits))
+    assert took_s < DRAIN_S
+    assert OUR_CODE not in log
+    for before, after in zip(clients, again, strict=True):
+        cursors = {event["cursor"] for event in before.events + after.events}
+        assert sorted(map(seq, cursors)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_draining_server_lets_nobody_in(reader: Reader, kind: ServerKind) -> None:
+    """feed-48: not ready, 503 and 4000, while the host's own pages are served; a second SIGTERM ends it at once"""
+    with host_server(kind, LIVEREFERRALS=CROWD) as server:
+        process = server.process
+        assert process is not None
+        async with crowd(server, reader.token, 1) as (held,), crowd(server, reader.token, 1):
+            # One that does not close keeps the drain going; its own closing handshake is held back.
+            held.socket.transport.pause_reading()
+            process.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(
+                wait_until, lambda: answer(server, "/healthz?ready")[0] == 503, what="The end of readiness"
+            )
+            status, said, wait = await asyncio.to_thread(answer, server, "/referrals/feed/v1/poll?cursor=oldest")
+            assert (status, said["code"], said["close"], said["retry"]) == (503, "restart", 4000, True)
+            assert wait is not None
+            assert 0 <= said["retry_after_s"] <= int(wait) <= 10
+            assert (await asyncio.to_thread(answer, server, "/healthz"))[0] == 200
+            async with feed(server, reader.token) as late:
+                error, code = await late.ending()
+            assert error is not None
+            assert (error["code"], code) == ("restart", 4000)
+            process.send_signal(signal.SIGTERM)
+            held.socket.transport.resume_reading()
+            await asyncio.to_thread(process.wait, DRAIN_S)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_stopped_server_says_goodbye_to_dashboards(kind: ServerKind) -> None:
+    """dashboard-11: `goodbye` with a time to come back, then 4000"""
+    cookie = await database_sync_to_async(staff_cookie)()
+    with host_server(kind, LIVEREFERRALS=CROWD) as server:
+        process = server.process
+        assert process is not None
+        headers = {"Cookie": cookie, "Origin": server.url("").rstrip("/")}
+        address = server.ws_url("/referrals/live/ws?view=overview")
+        async with connect(address, additional_headers=headers, proxy=None) as live:
+            assert json.loads(await live.recv())["type"] == "hello"
+            process.send_signal(signal.SIGTERM)
+            said: list[Any] = []
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    said.append(await asyncio.wait_for(live.recv(), DRAIN_S))
+        await asyncio.to_thread(process.wait, 2 * DRAIN_S)
+        assert OUR_CODE not in server.output()
+    goodbye = json.loads(said[-1])
+    assert (goodbye["type"], goodbye["reason"]) == ("goodbye", "restart")
+    assert goodbye["retry_after_s"] >= 0
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4000
+
+
+def staff_cookie() -> str:
+    user = get_user_model().objects.create_superuser("staff")
+    client = Client()
+    client.force_login(user)
+    return f"sessionid={client.cookies['sessionid'].value}"
