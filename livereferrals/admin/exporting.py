@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from asgiref.sync import sync_to_async
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.contenttypes.models import ContentType
@@ -17,8 +14,10 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from livereferrals.spreadsheets import BOM, line, on_the_loop
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
@@ -26,31 +25,7 @@ if TYPE_CHECKING:
 
 CHUNK = 2_000
 """Rows read at a time."""
-BOM = "\N{BOM}"
-"""Without it Excel reads UTF-8 as the local code page."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a cell for a formula (OWASP, 'CSV Injection')."""
 PERMISSION = "livereferrals.export_referrals"
-
-
-def cell(value: object) -> str:
-    """Return the value as a harmless cell: times in ISO 8601, nothing that a spreadsheet would run."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return timezone.localtime(value, timezone.get_default_timezone()).isoformat(timespec="seconds")
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-class _Line:
-    """What the CSV writer writes to: it gives each line back."""
-
-    def write(self, line: str) -> str:
-        """Return the line."""
-        return line
 
 
 def chunks(rows: QuerySet[Any]) -> Iterator[list[Any]]:
@@ -110,7 +85,7 @@ class ExportAdmin:
         self._log(request)
         lines = self._lines(rows, self.export_headings(request))
         # A server that speaks ASGI would collect a plain iterator to its end before the first byte goes out.
-        content = _on_the_loop(lines) if isinstance(request, ASGIRequest) else lines
+        content = on_the_loop(lines) if isinstance(request, ASGIRequest) else lines
         name = f"{self.model._meta.verbose_name_plural}-{timezone.localdate():%Y-%m-%d}.csv"  # type: ignore[attr-defined]
         return StreamingHttpResponse(
             content,
@@ -120,11 +95,10 @@ class ExportAdmin:
 
     def _lines(self, rows: QuerySet[Any], headings: Sequence[str]) -> Iterator[str]:
         """Give the file in pieces of about a chunk."""
-        writer = csv.writer(_Line())
-        yield BOM + writer.writerow(headings)
+        yield BOM + line(headings)
         for chunk in chunks(rows):
             values = self.export_rows(chunk)
-            yield "".join(writer.writerow([cell(row[heading]) for heading in headings]) for row in values)
+            yield "".join(line(row[heading] for heading in headings) for row in values)
 
     def _log(self, request: HttpRequest) -> None:
         """Leave a trace of who took which list away (D-27)."""
@@ -137,11 +111,3 @@ class ExportAdmin:
             action_flag=CHANGE,
             change_message=_("Exported as CSV: %(filters)s") % {"filters": filters or _("everything")},
         )
-
-
-async def _on_the_loop(lines: Iterator[str]) -> AsyncIterator[str]:
-    def step() -> str | None:
-        return next(lines, None)
-
-    while (line := await sync_to_async(step)()) is not None:
-        yield line

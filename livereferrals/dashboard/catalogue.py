@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from livereferrals.dashboard import overview
+from livereferrals.dashboard import links, overview
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.pages import Page
 
-PAGES: Final[tuple[Page, ...]] = (overview.PAGE,)
+PAGES: Final[tuple[Page, ...]] = (overview.PAGE, links.PAGE)
 
 BY_NAME: Final = {page.name: page for page in PAGES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
 
@@ -12,8 +12,10 @@ from livereferrals.dashboard.ranges import Range
 from livereferrals.events.models import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Self
+
+    from django.utils.functional import _StrPromise
 
 MAX_QUERY_LENGTH = 2000
 PLACE = "after"
@@ -25,8 +27,12 @@ class Field:
     """One filter that a page has beside range and types."""
 
     name: str
+    label: str | _StrPromise = ""
+    """What it is called on the screen; empty: it has no place among the filters there."""
     choices: tuple[str, ...] = ()
     """The values that mean something; none: any text that the pattern allows."""
+    labels: Mapping[str, str | _StrPromise] = field(default_factory=dict)
+    """What the choices are called; the default's (or that of the empty text) says that nothing is left out."""
     pattern: str = r".{1,200}"
     """What a whole text must look like where there are no choices."""
     default: str = ""
@@ -61,13 +67,13 @@ class Filters:
             unknown.append(chosen)
             chosen = Range.TODAY
         others = []
-        for field in fields:
+        for own in fields:
             # An empty value is an empty box of a form, not a mistake.
-            value = given.get(field.name, [""])[-1].strip()
-            if value and not field.accepts(value):
+            value = given.get(own.name, [""])[-1].strip()
+            if value and not own.accepts(value):
                 unknown.append(value)
-            elif value and value != field.default:
-                others.append((field.name, value))
+            elif value and value != own.default:
+                others.append((own.name, value))
         return cls(range=Range(chosen), types=known, others=tuple(others)), tuple(unknown)
 
     def query(self) -> str:
@@ -79,9 +85,9 @@ class Filters:
         """Return a short name of the filters, for `data-filter`."""
         return hashlib.sha256(self.query().encode()).hexdigest()[:12]
 
-    def value(self, field: Field) -> str:
+    def value(self, own: Field) -> str:
         """Return what is chosen of one of the page's own filters."""
-        return dict(self.others).get(field.name, field.default)
+        return dict(self.others).get(own.name, own.default)
 
     def with_range(self, chosen: Range) -> Self:
         """Return the filters with another range."""
@@ -97,11 +103,7 @@ class Filters:
         others = dict(self.others) | {name: value}
         if name != PLACE:
             others.pop(PLACE, None)
-        kept = tuple(
-            (field.name, others[field.name])
-            for field in fields
-            if others.get(field.name, field.default) != field.default
-        )
+        kept = tuple((own.name, others[own.name]) for own in fields if others.get(own.name, own.default) != own.default)
         return replace(self, others=kept)
 
     def _from_the_first_row(self) -> Self:

@@ -121,6 +121,8 @@ class Page:
     """Whether somebody with these rights sees the page at all."""
     fields: tuple[Field, ...] = ()
     """Its own filters."""
+    exports: bool = False
+    """Whether its list can be taken away as CSV, under the URL name `<name>_export`."""
     ranged: bool = False
     """Whether it has the choice of a range of time."""
     typed: bool = False

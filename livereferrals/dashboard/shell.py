@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.translation import gettext
 
 from livereferrals.dashboard import catalogue, pacing, wording
+from livereferrals.dashboard.addresses import address, with_query
 from livereferrals.dashboard.pages import FOLDER
 from livereferrals.dashboard.ranges import Range
 from livereferrals.events.models import EventType
@@ -18,7 +18,7 @@ from livereferrals.events.models import EventType
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-    from livereferrals.dashboard.filters import Filters
+    from livereferrals.dashboard.filters import Field, Filters
     from livereferrals.dashboard.pages import Page, State
     from livereferrals.dashboard.viewpoints import Viewpoint
 
@@ -32,6 +32,28 @@ class Choice:
     url: str
     """The page's address with this value chosen (or, for a chosen one of several, taken away)."""
     current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Menu:
+    """A filter with a few values."""
+
+    label: str
+    chosen: str
+    """The label of the value that is chosen; empty while nothing is left out."""
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A filter that is typed."""
+
+    name: str
+    label: str
+    value: str
+    clear_url: str
+    kept: tuple[tuple[str, str], ...]
+    """The other filters, as names and values of hidden fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +79,10 @@ class Shell:
     """The ranges of time; none where the page has no such choice."""
     types: tuple[Choice, ...]
     """The types of event; none current means all are shown, none at all that the page has no such choice."""
+    menus: tuple[Menu, ...]
+    searches: tuple[Search, ...]
+    export_url: str
+    """Where the page's list is had as CSV; empty where it cannot be, or the viewer may not."""
     query: str
     """The filters as a canonical query string without `?`: what `app.js` sends in `filters`."""
     url: str
@@ -81,6 +107,11 @@ def build(page: Page, viewpoint: Viewpoint, state: State, *, user: str, unknown:
         tabs=_tabs(page, viewpoint),
         ranges=_ranges(url, filters) if page.ranged else (),
         types=_types(url, filters) if page.typed else (),
+        menus=tuple(_menu(field, page, url, filters) for field in page.fields if field.label and field.choices),
+        searches=tuple(
+            _search(field, page, url, filters) for field in page.fields if field.label and not field.choices
+        ),
+        export_url=_export_url(page, viewpoint),
         query=filters.query(),
         url=url,
         live_url=_live_url(viewpoint, state),
@@ -92,17 +123,6 @@ def build(page: Page, viewpoint: Viewpoint, state: State, *, user: str, unknown:
 def render_filters(shell: Shell) -> SafeString:
     """Return the markup of the filters, as it replaces the one on the page."""
     return render_to_string(f"{FOLDER}/_filters.html", {"shell": shell, "oob": True})
-
-
-def address(name: str, subject: str = "") -> str:
-    """Return the path of a page."""
-    return reverse(f"livereferrals_dashboard:{name}", args=[subject] if subject else None)
-
-
-def with_query(url: str, filters: Filters) -> str:
-    """Return the address of the page at `url` under these filters."""
-    query = filters.query()
-    return f"{url}?{query}" if query else url
 
 
 def _tabs(page: Page, viewpoint: Viewpoint) -> tuple[Tab, ...]:
@@ -136,6 +156,40 @@ def _types(url: str, filters: Filters) -> tuple[Choice, ...]:
         )
         for kind in EventType
     )
+
+
+def _menu(field: Field, page: Page, url: str, filters: Filters) -> Menu:
+    chosen = filters.value(field)
+    return Menu(
+        label=str(field.label),
+        chosen="" if chosen == field.default else str(field.labels.get(chosen, chosen)),
+        choices=tuple(
+            Choice(
+                value=value,
+                label=str(field.labels.get(value, value)),
+                url=with_query(url, filters.with_value(page.fields, field.name, value)),
+                current=value == chosen,
+            )
+            for value in dict.fromkeys((field.default, *field.choices))
+        ),
+    )
+
+
+def _search(field: Field, page: Page, url: str, filters: Filters) -> Search:
+    without = filters.with_value(page.fields, field.name, "")
+    return Search(
+        name=field.name,
+        label=str(field.label),
+        value=filters.value(field),
+        clear_url=with_query(url, without),
+        kept=tuple(parse_qsl(without.query())),
+    )
+
+
+def _export_url(page: Page, viewpoint: Viewpoint) -> str:
+    if not page.exports or not viewpoint.rights.may("export_referrals"):
+        return ""
+    return with_query(address(f"{page.name}_export", viewpoint.subject), viewpoint.filters)
 
 
 def _live_url(viewpoint: Viewpoint, state: State) -> str:
