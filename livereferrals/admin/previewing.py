@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseNotAllowed
@@ -13,9 +11,8 @@ from django.template.loader import render_to_string
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
 
-from livereferrals.callbacks import checking, payload, placeholders
+from livereferrals.callbacks import checking, placeholders, samples
 from livereferrals.callbacks.models import Method, Subscription
-from livereferrals.callbacks.payload import Facts
 from livereferrals.exceptions import Unrenderable
 
 if TYPE_CHECKING:
@@ -24,9 +21,6 @@ if TYPE_CHECKING:
     from django.urls import URLPattern
 
 NAME = "livereferrals_subscription_preview"
-SAMPLE_ID: Final = "019e1c2a-7b3d-7c4e-9f10-2a3b4c5d6e{:02x}"
-SAMPLE_TIME: Final = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
-PARTNERS_OWN: Final = "your-click-4711"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +43,7 @@ def preview(*, url: str, method: str, trigger: str, partner_uid: str, plain_http
         return Preview(problem=" ".join(mistakes[0].messages))
     template = placeholders.parse(typed)
     try:
-        rendered = template.render(sample_values(trigger=trigger, partner_uid=partner_uid))
+        rendered = template.render(samples.sample_values(trigger=trigger, partner_uid=partner_uid))
     except Unrenderable as error:
         return Preview(problem=str(error))
     shown_method = method if method in Method.values else Method.POST
@@ -57,29 +51,6 @@ def preview(*, url: str, method: str, trigger: str, partner_uid: str, plain_http
     if shown_method == Method.POST:
         notes = [_("The event goes along as JSON, with a signature."), *notes]
     return Preview(method=shown_method, url=rendered, notes=tuple(notes))
-
-
-def sample_values(*, trigger: str, partner_uid: str) -> dict[str, str]:
-    """Return a made-up value for every placeholder."""
-    ids = [uuid.UUID(SAMPLE_ID.format(number)) for number in range(4)]
-    event: dict[str, Any] = {
-        "type": "confirmation",
-        "time": SAMPLE_TIME.isoformat(),
-        "partner": partner_uid or "aB3dE5fG",
-        "link": {"identifier": "spring-sale"},
-        "data": {
-            "visitor": str(ids[0]),
-            "hit": str(ids[1]),
-            "confirmation": str(ids[2]),
-            "trigger": trigger or "Order paid",
-            "reference": "A-1001",
-            "amount": "49.90",
-            "currency": "EUR",
-            "click_id": PARTNERS_OWN,
-            "subs": [f"sub{number}" for number in range(1, 6)],
-        },
-    }
-    return payload.values(event, Facts(delivery=ids[3], attempt=1, hit_at=SAMPLE_TIME)) | {"reason": "refund"}
 
 
 def of_subscription(subscription: Subscription) -> Any:

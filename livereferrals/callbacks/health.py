@@ -13,6 +13,7 @@ PATIENCE: Final = timedelta(days=5)
 PATIENCE_ATTEMPTS: Final = 12
 RETRY_AFTER: Final = "retry_after"
 BREAKER: Final = "breaker"
+GONE_REASON: Final = "The server answered 410 Gone."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ def _disabled(health: Health, outcome: Outcome, *, now: datetime) -> Health:
     if health.state == "disabled":
         return health
     if outcome is Outcome.GONE:
-        return replace(health, state="disabled", state_reason="The server answered 410 Gone.")
+        return replace(health, state="disabled", state_reason=GONE_REASON)
     failing_for = now - (health.failing_since or now)
     if failing_for >= PATIENCE and health.failed_attempts_since >= PATIENCE_ATTEMPTS:
         reason = f"Every call has failed for {failing_for.days} days."

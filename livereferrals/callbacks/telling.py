@@ -12,6 +12,7 @@ from livereferrals import signals
 from livereferrals.callbacks.models import Delivery
 from livereferrals.callbacks.notices import send_signals
 from livereferrals.callbacks.threads import WorkThread
+from livereferrals.callbacks.watching import Watch
 
 if TYPE_CHECKING:
     from livereferrals.callbacks.notices import Notice
@@ -28,10 +29,12 @@ class Teller:
 
     def __init__(self) -> None:
         self._thread = WorkThread("livereferrals-callbacks-signals")
+        self._watch = Watch()
         self._is_dropping = False
 
     def tell(self, notices: list[Notice]) -> None:
-        """Send the signals of these results soon; returns at once. Nothing happens without receivers."""
+        """Send the signals and alerts of these results soon; returns at once. Nothing happens without receivers."""
+        self._watch.notice(notices)
         if not notices or not _is_anybody_listening():
             return
         is_full = self._thread.backlog >= LONGEST_QUEUE
@@ -43,6 +46,7 @@ class Teller:
 
     async def aclose(self) -> None:
         """Wait a little for receivers under way, and end."""
+        await self._watch.aclose()
         try:
             async with asyncio.timeout(FINISH_S):
                 await self._thread.call(connections.close_all)

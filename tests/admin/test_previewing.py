@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 from livereferrals.admin import previewing
+from livereferrals.callbacks import samples
 from livereferrals.callbacks.grammar import MACROS
 from livereferrals.callbacks.models import Subscription
 from tests.admin.people import browser_of, change_url, colleague
@@ -88,7 +89,7 @@ def test_preview_warns_of_what_is_probably_not_meant(staff: Client) -> None:
 
 def test_every_placeholder_has_a_sample(staff: Client) -> None:
     """D-16: none is shown as empty, so that people see what they will get."""
-    values = previewing.sample_values(trigger="", partner_uid="")
+    values = samples.sample_values(trigger="", partner_uid="")
     assert {name for name in MACROS if not values[name]} == set()
 
 
