@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import django.db
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class _Left(Exception):  # noqa: N818 - says what happened
@@ -138,7 +134,7 @@ class LiveSocket:
         Raises:
             FeedError: nothing at all, or the database is away.
         """
-        found = await _look(access.standing, self._session)
+        found = await live.look(access.standing, self._session)
         if found is Refusal.SIGNED_OUT:
             raise FeedError(found, gettext("You are signed out."))
         if found is Refusal.FORBIDDEN or not self._page.may_see(found):
@@ -147,7 +143,7 @@ class LiveSocket:
 
     async def _greet(self) -> None:
         """Say hello, and find out whether the page already shows what there is."""
-        head = (await _look(log.bounds)).newest_cursor
+        head = (await live.look(log.bounds)).newest_cursor
         self._frames.heard_of(head)
         period = self._span().name
         if self._query.get("cursor") == str(head) and self._query.get("period") == period:
@@ -296,10 +292,3 @@ class LiveSocket:
             self._viewpoint = viewpoint
         self._shown, self._regions = None, {}
         self._unacknowledged, self._credit_at = None, 0.0
-
-
-async def _look(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
-        return await live.in_pool(act, *args, **kwargs)
-    except django.db.Error as error:
-        raise FeedError("unavailable", gettext("The database does not answer.")) from error

@@ -20,9 +20,11 @@ from weakref import WeakKeyDictionary
 import django.db
 from channels.db import database_sync_to_async
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from livereferrals.dashboard import catalogue, pacing, pages
 from livereferrals.dashboard.pages import NoSuchSubjectError
+from livereferrals.exceptions import FeedError
 from livereferrals.streaming.hub import get_hub
 
 if TYPE_CHECKING:
@@ -48,6 +50,18 @@ _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="livereferrals-dashboard"
 async def in_pool(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `act` in the dashboard's threads: Django's shared thread belongs to the host's requests."""
     return await database_sync_to_async(act, thread_sensitive=False, executor=_pool)(*args, **kwargs)
+
+
+async def look(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Read from the database in the dashboard's threads.
+
+    Raises:
+        FeedError: it does not answer.
+    """
+    try:
+        return await in_pool(act, *args, **kwargs)
+    except django.db.Error as error:
+        raise FeedError("unavailable", gettext("The database does not answer.")) from error
 
 
 def is_newer(cursor: Cursor, than: Cursor) -> bool:
