@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 HOST = "127.0.0.1"
 HEAD_LIMIT = 1 << 20
@@ -71,6 +71,8 @@ class Answer:
     delay_s: float = 0.0
     """How long the partner thinks before it answers."""
     manner: Manner = "answer"
+    script: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
+    """Does whatever it likes to the caller in place of an answer; then the connection is closed."""
 
     def head(self) -> bytes:
         """Return status line and headers."""
@@ -200,10 +202,13 @@ class PartnerSink:
     async def _reply(self, answer: Answer, writer: asyncio.StreamWriter) -> bool:
         """Answer; return whether the connection stays open."""
         await asyncio.sleep(answer.delay_s)
-        if answer.manner == "answer":
+        if answer.manner == "answer" and answer.script is None:
             writer.write(answer.head() + answer.body)
             await writer.drain()
             return answer.headers.get("connection", "").lower() != "close"
+        if answer.script is not None:
+            await answer.script(writer)
+            return False
         await getattr(self, f"_do_{answer.manner}")(answer, writer)
         return False
 
