@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import django.db
-from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.routing import ProtocolTypeRouter
 from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.urls import NoReverseMatch, path, reverse
+from django.urls import NoReverseMatch, reverse
 from django.urls import get_script_prefix as current_script_prefix
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ class ReferralApplication:
 
     def __init__(self, django_app: ASGIApplication) -> None:
         self._django_app = django_app
-        self._routers: dict[str, ASGIApplication] = {}
         self._prepared = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,36 +87,32 @@ class ReferralApplication:
         embedded.start()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        prefix = _mount_point()
-        path_info = _path_info(scope)
-        if prefix is not None and path_info.startswith(prefix) and _is_ours(path_info.removeprefix(prefix)):
-            await self._router(prefix)(scope | {"path": path_info, "root_path": ""}, receive, send)
+        ours = _own_socket(_path_info(scope))
+        if ours is not None:
+            await ours(scope, receive, send)
         elif _handles(self._django_app, "websocket"):
             await _pass_on(self._django_app, scope, receive, send)
         else:
             await _refuse(scope, receive, send)
 
-    def _router(self, prefix: str) -> ASGIApplication:
-        if prefix not in self._routers:
-            ours: Any = URLRouter(_socket_patterns())
-            mounted: Any = path(prefix.removeprefix("/"), ours)
-            self._routers[prefix] = URLRouter([mounted])
-        return self._routers[prefix]
-
 
 # --- sockets --------------------------------------------------------------------------------------------------------------
 
 
-def _socket_patterns() -> list[Any]:
-    """Return the routes of both sockets, relative to the mount point; each brings its own authentication."""
+def _own_socket(path_info: str) -> ASGIApplication | None:
+    """Return our application at this path; each brings its own authentication.
+
+    Not by Channels' `URLRouter`: every one that a connection goes through keeps a copy of its scope as long as it lives.
+    """
     from livereferrals.dashboard.routing import websocket_urlpatterns as live
     from livereferrals.streaming.routing import websocket_urlpatterns as feed
 
-    return [*feed, *live]
-
-
-def _is_ours(rest: str) -> bool:
-    return any(pattern.pattern.match(rest) is not None for pattern in _socket_patterns())
+    prefix = _mount_point()
+    if prefix is None or not path_info.startswith(prefix):
+        return None
+    rest = path_info.removeprefix(prefix)
+    patterns: list[Any] = [*feed, *live]
+    return next((pattern.callback for pattern in patterns if pattern.pattern.match(rest) is not None), None)
 
 
 def _mount_point() -> str | None:
