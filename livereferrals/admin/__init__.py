@@ -8,12 +8,14 @@ from livereferrals.admin.events import EventAdmin
 from livereferrals.admin.links import LinkAdmin
 from livereferrals.admin.partners import PartnerAdmin
 from livereferrals.admin.subscriptions import SubscriptionAdmin
+from livereferrals.admin.tokens import FeedTokenAdmin
 from livereferrals.admin.visitors import HitAdmin, VisitorAdmin
 
 __all__ = [
     "ConfirmationAdmin",
     "DeliveryAdmin",
     "EventAdmin",
+    "FeedTokenAdmin",
     "HitAdmin",
     "LinkAdmin",
     "PartnerAdmin",

@@ -55,6 +55,20 @@ def partner_addresses(request: HttpRequest, uid: str) -> list[Address]:
     return addresses
 
 
+def copy_text_button(text: str) -> SafeString:
+    """Return a text of any kind with a button that copies it as it is."""
+    return format_html(
+        '<span class="lr-copy"><code class="lr-copy__text">{text}</code> '
+        '<button type="button" class="button lr-copy__button" data-lr-copy-text aria-label="{spoken}">{label}</button>'
+        '<span class="lr-copy__said" role="status" data-lr-said="{said}" data-lr-selected="{selected}"></span></span>',
+        text=text,
+        label=_("Copy"),
+        spoken=_("Copy this text"),
+        said=_("Copied"),
+        selected=_("Selected; press Ctrl+C to copy"),
+    )
+
+
 def copy_button(url: str) -> SafeString:
     """Return the address as text with a button that copies it, and says so to screen readers too (D-30)."""
     return format_html(

@@ -16,6 +16,7 @@ from livereferrals.admin.exporting import ExportAdmin
 from livereferrals.admin.links import LinkInline
 from livereferrals.admin.styling import Styled
 from livereferrals.admin.subscriptions import SubscriptionInline
+from livereferrals.admin.tokens import partner_tools
 from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
 from livereferrals.callbacks.models import Delivery, Subscription
 from livereferrals.streaming.models import FeedToken
@@ -115,6 +116,7 @@ class PartnerAdmin(Styled, ExportAdmin, CarefulDeleteAdmin, ToolsAdmin):
             *list_tool(request, _("Hits"), "referralhit", partner=uid),
             *list_tool(request, _("Confirmations"), "confirmation", partner=uid),
             *list_tool(request, _("Deliveries"), "delivery", partner=uid),
+            *partner_tools(request, uid),
         ]
 
     @staticmethod

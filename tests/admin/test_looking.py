@@ -149,6 +149,7 @@ def test_all_pages_of_the_app_are_registered() -> None:
         "Confirmation",
         "Event",
         "Delivery",
+        "FeedToken",
     }
     assert registered == expected
 

@@ -3,19 +3,21 @@
 const PAUSE_MS = 300;
 
 document.addEventListener("click", async (event) => {
-  const button = event.target instanceof Element ? event.target.closest("[data-lr-copy]") : null;
+  const button = event.target instanceof Element ? event.target.closest("[data-lr-copy], [data-lr-copy-text]") : null;
   if (!button) return;
   const place = button.parentElement;
   const said = place.querySelector("[data-lr-said]");
-  const address = new URL(button.dataset.lrCopy, window.location.href).href;
+  const shown = place.querySelector(".lr-copy__text");
+  const { lrCopy } = button.dataset;
+  const copied = lrCopy === undefined ? shown.textContent : new URL(lrCopy, window.location.href).href;
   // Emptied first, so that a screen reader announces a second copy too.
   said.textContent = "";
   try {
-    await navigator.clipboard.writeText(address);
+    await navigator.clipboard.writeText(copied);
     said.textContent = said.dataset.lrSaid;
   } catch {
     // No clipboard without https: select the text, so that the usual keys copy it.
-    window.getSelection().selectAllChildren(place.querySelector(".lr-copy__text"));
+    window.getSelection().selectAllChildren(shown);
     said.textContent = said.dataset.lrSelected;
   }
 });
