@@ -34,8 +34,12 @@ class FeedLimits:
     """New connections a minute for a token, after the burst."""
     connects_burst: int = 20
     """New connections at once for a token."""
+    polls_s: int = 4
+    """Requests of the long poll a second for a token; twice that at once."""
+    tickets_minute: int = 60
+    """Tickets a minute for a token."""
     failures_minute: int = 10
-    """Failed authentications a minute from one address."""
+    """Wrong credentials a minute from one address."""
     client_messages_s: int = 20
     """Messages a second that a client may send."""
     client_messages_burst: int = 40

@@ -108,16 +108,23 @@ if "TEST_REDIS_URL" in os.environ:
         }
     }
 
+# Many tests connect with one token, and quickly; those of the limits set their own.
+FEED_LIMITS = dict.fromkeys(
+    ("connections_token", "connections_partner", "connects_minute", "connects_burst", "failures_minute", "polls_s"),
+    10_000,
+)
 # In pytest's own process nothing is declared and nothing runs by itself: a test says what it needs.
 LIVEREFERRALS: dict[str, Any] = {
     "TRIGGERS": [],
     "CALLBACKS": {"WORKER": "off"},
+    "FEED_LIMITS": FEED_LIMITS,
 }
 if "TEST_SERVER" in os.environ:
     from tests.shop.triggers import TRIGGERS
 
     LIVEREFERRALS = {
         "TRIGGERS": TRIGGERS,
+        "FEED_LIMITS": FEED_LIMITS,
         # The partner's sink listens on a loopback port that is free just now.
         "CALLBACKS": {"ALLOW": ["127.0.0.0/8:*"], "RETRY_SCHEDULE": [1] * 30},
     }

@@ -187,6 +187,8 @@ class Settings(RootGroup):
     """Origins whose pages may open the feed; `None`: any."""
     FEED_REQUIRE_TLS = Setting(default=False, parse=flag)
     """Refuse feed connections that are not over TLS."""
+    FEED_TICKET_AGE = Setting(timedelta(seconds=60), span)
+    """How long a ticket can be used to connect."""
     FEED_MAX_AGE = Setting(timedelta(hours=12), span)
     """Age at which a feed connection is ended."""
     FEED_DRAIN = Setting(timedelta(seconds=15), span)

@@ -12,18 +12,21 @@ from livereferrals import conf
 from livereferrals.events import log
 from livereferrals.events.models import Event
 from livereferrals.exceptions import FeedError
-from livereferrals.streaming import tokens
+from livereferrals.streaming import processes, tickets, tokens
 from livereferrals.streaming.frames import Selection
-from livereferrals.streaming.parameters import parse_parameters
+from livereferrals.streaming.parameters import LIMIT, WAIT_S, parse_parameters
 from livereferrals.streaming.resuming import Place, Start, start_of
 from livereferrals.tracking.models import ReferralLink
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from livereferrals.events.log import Bounds
+    from livereferrals.streaming.credentials import Presented
     from livereferrals.streaming.parameters import Parameters
+    from livereferrals.streaming.places import Elsewhere
     from livereferrals.streaming.tokens import Grant
 
 
@@ -36,22 +39,52 @@ class Admission:
     acks: bool
     start: Start
     bounds: Bounds
+    elsewhere: Elsewhere
+    """Connections that other processes have open for this token and partner."""
+    wait_s: int = WAIT_S
+    """How long a poll waits."""
+    limit: int = LIMIT
+    """Most events in the answer to a poll."""
 
 
-def admit(token: str, query: str) -> Admission:
-    """Return what a reader gets. Two queries; with `links` one more, with `since` about twenty small ones.
+def admit(
+    credentials: Presented, query: str, *, last_event_id: str | None = None, etag: str | None = None
+) -> Admission:
+    """Return what a reader gets. Two or three queries; with `links` one more, with `since` about twenty small ones.
+
+    A ticket can still be used afterwards: who was refused for another reason may mend that and come back with it.
 
     Raises:
         FeedError: it is not let in.
     """
-    grant = tokens.verify(token)
-    wanted = parse_parameters(query)
+    grant = _grant(credentials)
+    wanted = parse_parameters(query, last_event_id=last_event_id, etag=etag)
     selection = _selection(grant, wanted)
     bounds = log.bounds()
     since_seq = None if wanted.since is None else seq_before(wanted.since, bounds=bounds)
     place = Place(epoch=bounds.epoch, head=bounds.head, oldest=bounds.oldest)
     start = start_of(wanted, place, since_seq=since_seq)
-    return Admission(grant=grant, selection=selection, acks=wanted.acks, start=start, bounds=bounds)
+    return Admission(
+        grant=grant,
+        selection=selection,
+        acks=wanted.acks,
+        start=start,
+        bounds=bounds,
+        elsewhere=processes.elsewhere(grant),
+        wait_s=wanted.wait_s,
+        limit=wanted.limit,
+    )
+
+
+def _grant(credentials: Presented) -> Grant:
+    grants = [verify(text) for verify, text in _lookups(credentials) if text is not None]
+    if len({grant.token for grant in grants}) > 1:
+        raise FeedError("bad_request", "The ticket is not one of the token in the header; present one credential.")
+    return grants[0]
+
+
+def _lookups(credentials: Presented) -> Iterable[tuple[Callable[[str], Grant], str | None]]:
+    return (tokens.verify, credentials.token), (tickets.verify, credentials.ticket)
 
 
 def _selection(grant: Grant, wanted: Parameters) -> Selection:

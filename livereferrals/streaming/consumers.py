@@ -13,25 +13,22 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-import django.db
-
 from livereferrals import conf
 from livereferrals.exceptions import FeedError
-from livereferrals.streaming import credentials, protocol, reading
-from livereferrals.streaming.admission import admit
-from livereferrals.streaming.credentials import Headers
+from livereferrals.streaming import credentials, protocol
+from livereferrals.streaming.entrance import open_connection, watching
 from livereferrals.streaming.greeting import hello
 from livereferrals.streaming.hub import get_hub
+from livereferrals.streaming.openings import opening_of_scope
 from livereferrals.streaming.pacing import Bucket
-from livereferrals.streaming.parameters import check_url_length
 from livereferrals.streaming.sockets import Socket
 from livereferrals.streaming.watchers import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from livereferrals.streaming.admission import Admission
     from livereferrals.streaming.frames import Stream
+    from livereferrals.streaming.openings import Opening
 
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -39,8 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ADMIT_TIMEOUT_S = 4.0
-"""Bound on what stands before `hello`, which is promised within 5 s of the accept."""
 CLOSING_S = 5.0
 """How long a server may take to report the end of a connection that we have closed."""
 FAREWELL_TIMEOUT_S = 1.0
@@ -55,12 +50,11 @@ class FeedConsumer:
         if (await receive())["type"] != "websocket.connect":
             return
         socket = Socket(send)
-        # daphne makes one empty name of an empty header.
-        offered = [name for name in scope["subprotocols"] if name]
+        opening = opening_of_scope(scope)
         # Accepted first, also when it is refused: before the accept a refusal reaches the client as a bare 403.
-        await socket.accept(credentials.selected_subprotocol(offered))
+        await socket.accept(credentials.selected_subprotocol(opening.offered))
         try:
-            await self._serve(scope, offered, receive, socket)
+            await self._serve(opening, receive, socket)
         except FeedError as problem:
             await socket.refuse(problem)
             await _until_closed(receive)
@@ -68,36 +62,13 @@ class FeedConsumer:
             await _take_leave(socket, receive)
             raise
 
-    async def _serve(self, scope: Scope, offered: list[str], receive: Receive, socket: Socket) -> None:
-        admission = await _admit(scope, offered)
+    async def _serve(self, opening: Opening, receive: Receive, socket: Socket) -> None:
+        admission = await open_connection(opening)
         hub = get_hub()
         watcher = Watcher(hub=hub, outlet=socket, admission=admission)
-        async with hub.watched_by(watcher, head=admission.bounds.head) as stream:
+        async with watching(hub, watcher, admission) as stream:
             await socket.send(hello(admission), kind="hello", cursor=admission.start.cursor)
             await _converse(watcher, stream, receive, socket)
-
-
-# --- letting in -----------------------------------------------------------------------------------------------------------
-
-
-async def _admit(scope: Scope, offered: list[str]) -> Admission:
-    """Return what the client gets; refuse it with the first thing that is wrong."""
-    headers = Headers(scope["headers"])
-    query = scope["query_string"].decode("latin-1")
-    credentials.check_subprotocol(offered)
-    if conf.settings.FEED_REQUIRE_TLS:
-        credentials.check_tls(headers, scheme=scope.get("scheme"), proxy_header=conf.proxy_tls_header())
-    credentials.check_origin(headers, conf.settings.FEED_ALLOWED_ORIGINS)
-    token = credentials.presented_token(headers, query=query, offered=offered)
-    try:
-        async with asyncio.timeout(ADMIT_TIMEOUT_S):
-            admission = await reading.in_pool(admit, token, query)
-    except (TimeoutError, django.db.Error) as error:
-        logger.warning("A client could not be let in.", exc_info=error, extra={"action": "feed.unavailable"})
-        raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=5) from None
-    # Last, because a cursor of thousands of characters is a bad cursor first.
-    check_url_length(scope["path"], query)
-    return admission
 
 
 # --- listening ------------------------------------------------------------------------------------------------------------

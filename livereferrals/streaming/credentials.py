@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 TICKET_PREFIX: Final = "livereferrals.ticket."
+TICKET = re.compile(r"[A-Za-z0-9_]{1,200}\Z", re.ASCII)
 TOKEN_PREFIX: Final = "lrf_"  # noqa: S105 - how every token begins, not one
 URL_TOKEN_NAMES: Final = frozenset({"token", "access_token"})
 BEARER = re.compile(r"bearer +([A-Za-z0-9_]{1,200})\Z", re.IGNORECASE | re.ASCII)
@@ -29,6 +30,14 @@ class Headers:
         """Return every value of a header."""
         wanted = name.lower().encode()
         return [value.decode("latin-1") for key, value in self.pairs if key.lower() == wanted]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """The credentials of one request; at least one of them is there."""
+
+    token: str | None = field(default=None, repr=False)
+    ticket: str | None = field(default=None, repr=False)
 
 
 def selected_subprotocol(offered: Sequence[str]) -> str | None:
@@ -59,27 +68,40 @@ def check_origin(headers: Headers, allowed: Iterable[str] | None) -> None:
         raise FeedError("forbidden", "Pages of this origin may not read the feed.")
 
 
-def presented_token(headers: Headers, *, query: str, offered: Sequence[str]) -> str:
-    """Return the text of the token that a client presents.
+def presented(headers: Headers, *, query: str, offered: Sequence[str] = ()) -> Presented:
+    """Return what a client presents: a token in its header, or a ticket as subprotocol or in the URL.
+
+    A token and a ticket together may turn out to name the same token; whoever looks them up compares.
 
     Raises:
-        FeedError: `unauthorized`, `token_in_url`, or `bad_request` where it presents more than one.
+        FeedError: `unauthorized`, `token_in_url`, or `bad_request` where it presents several of one kind.
     """
     asked = parse_qsl(query, keep_blank_values=True)
     if any(name in URL_TOKEN_NAMES or value.startswith(TOKEN_PREFIX) for name, value in asked):
         raise FeedError("token_in_url", "A token does not belong in a URL, which is logged: send it in a header.")
-    tickets = [name for name in offered if name.startswith(TICKET_PREFIX)]
-    tickets += [value for name, value in asked if name == "ticket"]
+    tickets = {name.removeprefix(TICKET_PREFIX) for name in offered if name.startswith(TICKET_PREFIX)}
+    tickets |= {value for name, value in asked if name == "ticket"}
     # Some servers join repeated headers with a comma, which no token contains.
     bearers = {part.strip() for value in headers.all("authorization") for part in value.split(",")}
-    if len(bearers) + len(tickets) > 1:
+    if len(bearers) > 1 or len(tickets) > 1:
         raise FeedError("bad_request", "Present one credential, not several.")
-    if tickets:
-        raise FeedError("unauthorized", "This server takes no tickets: send the token in an Authorization header.")
-    found = BEARER.match(bearers.pop()) if bearers else None
+    if not bearers and not tickets:
+        raise FeedError("unauthorized", "Send the header `Authorization: Bearer <feed token>`.")
+    return Presented(token=_token_of(bearers.pop()) if bearers else None, ticket=_ticket_of(tickets))
+
+
+def _token_of(header: str) -> str:
+    found = BEARER.match(header)
     if found is None:
         raise FeedError("unauthorized", "Send the header `Authorization: Bearer <feed token>`.")
     return found[1]
+
+
+def _ticket_of(tickets: set[str]) -> str | None:
+    ticket = tickets.pop() if tickets else None
+    if ticket is not None and TICKET.match(ticket) is None:
+        raise FeedError("unauthorized", "This ticket is not valid.")
+    return ticket
 
 
 def check_tls(headers: Headers, *, scheme: str | None, proxy_header: tuple[str, str] | None) -> None:

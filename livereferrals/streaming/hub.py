@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from livereferrals.events.log import Bounds
     from livereferrals.streaming.frames import Stream
-    from livereferrals.streaming.watchers import Watcher
+    from livereferrals.streaming.streams import Watching
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Hub:
         return stop
 
     @contextlib.asynccontextmanager
-    async def watched_by(self, watcher: Watcher, *, head: int) -> AsyncIterator[Stream]:
+    async def watched_by(self, watcher: Watching, *, head: int) -> AsyncIterator[Stream]:
         """Take a watcher on and give the stream that carries its selection, which has reached `head`.
 
         Raises:
@@ -108,11 +108,11 @@ class Hub:
         except TimeoutError:
             raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=5) from None
 
-    def _leave(self, watcher: Watcher, stream: Stream) -> None:
+    def _leave(self, watcher: Watching, stream: Stream) -> None:
         self._streams.leave(watcher, stream)
         self._end_if_idle()
 
-    def watchers(self) -> list[Watcher]:
+    def watchers(self) -> list[Watching]:
         """Return everyone who watches."""
         return self._streams.watchers()
 
@@ -246,7 +246,7 @@ class Hub:
         await self._wake_all(moved)
 
     @staticmethod
-    async def _wake_all(watchers: Iterable[Watcher]) -> None:
+    async def _wake_all(watchers: Iterable[Watching]) -> None:
         for count, watcher in enumerate(watchers, start=1):
             watcher.wake()
             if count % SLICE == 0:

@@ -21,6 +21,10 @@ D = TypeVar("D")
 
 MAX_URL_BYTES: Final = 4096
 MAX_BATCH: Final = 500
+MAX_WAIT_S: Final = 30
+WAIT_S: Final = 25
+MAX_LIMIT: Final = 1000
+LIMIT: Final = 500
 OLDEST: Final = "oldest"
 NEWEST: Final = "newest"
 KNOWN: Final = ("cursor", "since", "types", "links", "on_gap", "ack", "batch", "wait", "limit", "ticket")
@@ -48,15 +52,29 @@ class Parameters:
     """Whether it will acknowledge."""
     batch: int = MAX_BATCH
     """Most events in one batch."""
+    wait_s: int = WAIT_S
+    """How long a poll may wait for something to come."""
+    limit: int = LIMIT
+    """Most events in the answer to a poll."""
 
 
-def parse_parameters(query: str) -> Parameters:
+def parse_parameters(query: str, *, last_event_id: str | None = None, etag: str | None = None) -> Parameters:
     """Return what the query string asks for; unknown parameters are ignored.
+
+    Args:
+        query: as it stands in the URL.
+        last_event_id: the cursor that an `EventSource` comes back with; it wins over what its URL says.
+        etag: the cursor of an `If-None-Match`, which stands for `cursor`.
 
     Raises:
         FeedError: `bad_cursor` or `bad_request`.
     """
     given = _once_each(query)
+    if last_event_id is not None:
+        given.pop("since", None)
+        given["cursor"] = last_event_id
+    if etag is not None and given.setdefault("cursor", etag) != etag:
+        raise _bad("cursor", "differs from `If-None-Match`")
     cursor, from_oldest = _cursor(given["cursor"]) if "cursor" in given else (None, False)
     if "since" in given and "cursor" in given:
         raise _bad("since", "cannot be given together with `cursor`")
@@ -68,7 +86,9 @@ def parse_parameters(query: str) -> Parameters:
         links=_read(given, "links", _links, default=None),
         passes_gap=_read(given, "on_gap", lambda value: _word(value, stop=False, oldest=True), default=False),
         acks=_read(given, "ack", lambda value: _word(value, **{"0": False, "1": True}), default=False),
-        batch=_read(given, "batch", _batch, default=MAX_BATCH),
+        batch=_read(given, "batch", lambda value: _number(value, 1, MAX_BATCH), default=MAX_BATCH),
+        wait_s=_read(given, "wait", lambda value: _number(value, 0, MAX_WAIT_S), default=WAIT_S),
+        limit=_read(given, "limit", lambda value: _number(value, 1, MAX_LIMIT), default=LIMIT),
     )
 
 
@@ -137,9 +157,9 @@ def _word(text: str, **meanings: bool) -> bool:
     return meanings[text]
 
 
-def _batch(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_BATCH)) and 1 <= int(text) <= MAX_BATCH):
-        raise ValueError(f"is a number from 1 to {MAX_BATCH}")
+def _number(text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(high)) and low <= int(text) <= high):
+        raise ValueError(f"is a number from {low} to {high}")
     return int(text)
 
 

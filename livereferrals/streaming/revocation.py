@@ -13,7 +13,7 @@ from livereferrals.streaming import reading, tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from livereferrals.streaming.watchers import Watcher
+    from livereferrals.streaming.streams import Watching
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ EVERY_S = 5.0
 """How often the tokens are read again; a revocation is promised within 10 s, also without a channel layer."""
 
 
-async def check_forever(watchers: Callable[[], Sequence[Watcher]]) -> None:
+async def check_forever(watchers: Callable[[], Sequence[Watching]]) -> None:
     """End the watchers whose tokens no longer hold; one query each time for all of them."""
     while True:
         await asyncio.sleep(EVERY_S)
@@ -30,7 +30,7 @@ async def check_forever(watchers: Callable[[], Sequence[Watcher]]) -> None:
             await _check(serving)
 
 
-async def _check(serving: Sequence[Watcher]) -> None:
+async def _check(serving: Sequence[Watching]) -> None:
     grants = {watcher.grant for watcher in serving}
     try:
         refusals = await reading.in_hub_thread(tokens.recheck, list(grants))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from livereferrals.streaming.frames import Encoder, Stream
 
@@ -11,8 +11,34 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from livereferrals.events.models import Event
+    from livereferrals.exceptions import FeedError
     from livereferrals.streaming.frames import LogKeys, Selection
-    from livereferrals.streaming.watchers import Watcher
+    from livereferrals.streaming.tokens import Grant
+
+
+class Watching(Protocol):
+    """What the hub knows of whoever watches: a connection that stays, or a poll that waits."""
+
+    @property
+    def grant(self) -> Grant:
+        """What the token allows that it lives on."""
+
+    @property
+    def selection(self) -> Selection:
+        """What it sees."""
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that its cursors are of."""
+
+    def wake(self) -> None:
+        """Have it look whether there is something new."""
+
+    def end(self, problem: FeedError) -> None:
+        """Have it tell its reader why, and end."""
+
+    def depart(self, *, retry_after_s: float) -> None:
+        """Have it take its leave because the process ends."""
 
 
 class Streams:
@@ -20,17 +46,17 @@ class Streams:
 
     def __init__(self) -> None:
         self._current: dict[Selection, Stream] = {}
-        self._watchers: dict[Stream, set[Watcher]] = {}
+        self._watchers: dict[Stream, set[Watching]] = {}
 
     def __bool__(self) -> bool:
         """Whether anybody watches."""
         return bool(self._watchers)
 
-    def watchers(self) -> list[Watcher]:
+    def watchers(self) -> list[Watching]:
         """Return everyone who watches."""
         return [watcher for watchers in self._watchers.values() for watcher in watchers]
 
-    def join(self, watcher: Watcher, *, position: int) -> Stream:
+    def join(self, watcher: Watching, *, position: int) -> Stream:
         """Return the stream of the watcher's selection; a new one begins at `position`."""
         stream = self._current.get(watcher.selection)
         if stream is None:
@@ -39,7 +65,7 @@ class Streams:
         self._watchers[stream].add(watcher)
         return stream
 
-    def leave(self, watcher: Watcher, stream: Stream) -> None:
+    def leave(self, watcher: Watching, stream: Stream) -> None:
         """Let the watcher go, and the stream with the last of its watchers."""
         watchers = self._watchers[stream]
         watchers.discard(watcher)
@@ -48,14 +74,14 @@ class Streams:
             if self._current.get(stream.selection) is stream:
                 del self._current[stream.selection]
 
-    def take(self, events: list[Event], *, keys: LogKeys, upto: int) -> list[Watcher]:
+    def take(self, events: list[Event], *, keys: LogKeys, upto: int) -> list[Watching]:
         """Add newly read events to each stream that shows them; return the watchers for whom there is something."""
         encoder = Encoder(keys)
         by_partner: dict[str | None, list[Event]] = defaultdict(list)
         for event in events:
             by_partner[event.partner].append(event)
         by_partner[None] = events
-        moved: list[Watcher] = []
+        moved: list[Watching] = []
         for selection, stream in self._current.items():
             shown: Sequence[Event] = by_partner.get(selection.topic.partner, ())
             if shown and stream.take(shown, encoder, upto=upto):

@@ -7,9 +7,10 @@ import pytest
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming.credentials import (
     Headers,
+    Presented,
     check_origin,
     check_tls,
-    presented_token,
+    presented,
     selected_subprotocol,
 )
 
@@ -21,7 +22,7 @@ def bearer(*tokens: str) -> Headers:
 @pytest.mark.parametrize("value", ["Bearer lrf_a_b", "bearer lrf_a_b", "BEARER   lrf_a_b"])
 def test_scheme_is_case_insensitive(value: str) -> None:
     """feed-14"""
-    assert presented_token(bearer(value), query="", offered=[]) == "lrf_a_b"
+    assert presented(bearer(value), query="") == Presented(token="lrf_a_b")
 
 
 REFUSED = {
@@ -31,9 +32,9 @@ REFUSED = {
     "spaces in it": (bearer("Bearer a b"), "", [], "unauthorized"),
     "two headers": (bearer("Bearer a", "Bearer b"), "", [], "bad_request"),
     "joined by a comma": (bearer("Bearer a, Bearer b"), "", [], "bad_request"),
-    "header and ticket": (bearer("Bearer a"), "", ["livereferrals.ticket.x"], "bad_request"),
-    "ticket alone": (bearer(), "", ["livereferrals.ticket.x"], "unauthorized"),
-    "ticket in the URL": (bearer(), "ticket=x", [], "unauthorized"),
+    "two tickets": (bearer(), "ticket=y", ["livereferrals.ticket.x"], "bad_request"),
+    "odd ticket": (bearer(), "ticket=%C3%BC", [], "unauthorized"),
+    "token as a ticket": (bearer(), "ticket=lrf_a_b", [], "token_in_url"),
     "token in the URL": (bearer("Bearer a"), "token=x", [], "token_in_url"),
     "token under another name": (bearer("Bearer a"), "x=lrf_a_b", [], "token_in_url"),
 }
@@ -43,14 +44,26 @@ REFUSED = {
 def test_credentials_that_are_refused(headers: Headers, query: str, offered: list[str], code: str) -> None:
     """feed-10, feed-14"""
     with pytest.raises(FeedError) as refused:
-        presented_token(headers, query=query, offered=offered)
+        presented(headers, query=query, offered=offered)
     assert refused.value.code == code
 
 
 def test_one_token_named_twice_is_one_token() -> None:
     """feed-14"""
-    assert presented_token(bearer("Bearer a", "Bearer a"), query="", offered=[]) == "a"
-    assert presented_token(bearer("Bearer a,Bearer a"), query="", offered=[]) == "a"
+    assert presented(bearer("Bearer a", "Bearer a"), query="") == Presented(token="a")
+    assert presented(bearer("Bearer a,Bearer a"), query="") == Presented(token="a")
+
+
+def test_ticket_comes_as_subprotocol_or_in_the_url() -> None:
+    """feed-11, feed-14: beside a token it is compared with that, by whoever looks them up"""
+    offered = ["livereferrals.v1", "livereferrals.ticket.x"]
+    assert presented(bearer(), query="", offered=offered) == Presented(ticket="x")
+    assert presented(bearer("Bearer a"), query="ticket=x", offered=offered) == Presented(token="a", ticket="x")
+
+
+def test_credential_is_not_in_what_is_printed_of_it() -> None:
+    """feed-10"""
+    assert "secret" not in repr(Presented(token="secret", ticket="secret"))
 
 
 def test_nothing_but_our_version_is_ever_selected() -> None:

@@ -133,7 +133,7 @@ async def test_heartbeat_never_passes_over_an_event(
 ) -> None:
     """feed-18: the hub's place moves before the last of many watchers is woken"""
     monkeypatch.setattr("livereferrals.streaming.hub.SLICE", 1)
-    settings.LIVEREFERRALS = {"FEED_HEARTBEAT": 0.05}
+    settings.LIVEREFERRALS = {"FEED_HEARTBEAT": 0.05, "FEED_LIMITS": settings.FEED_LIMITS}
     async with all_of([watching(reader.token) for _ in range(40)]) as (first, *others):
         for _ in range(20):
             await database_sync_to_async(reader.append)()

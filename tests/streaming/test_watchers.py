@@ -14,6 +14,7 @@ from django.utils import timezone
 from livereferrals.events.models import Event, EventLog
 from livereferrals.streaming import hub
 from livereferrals.streaming.admission import admit
+from livereferrals.streaming.credentials import Presented
 from livereferrals.streaming.frames import Encoder, LogKeys, Stream
 from livereferrals.streaming.sockets import Socket
 from livereferrals.streaming.watchers import Watcher
@@ -104,7 +105,7 @@ async def test_cursor_beside_events_that_are_not_shown_leaves_no_hole(reader: Re
 async def test_live_batch_right_after_hidden_history_leaves_no_hole(reader: Reader) -> None:
     """feed-35: the shared frame says `prev` for those who were live; this reader has been told of less"""
     await database_sync_to_async(reader.append)(3, type="hit")
-    admission = await database_sync_to_async(admit)(reader.token, "cursor=oldest&types=claim")
+    admission = await database_sync_to_async(admit)(Presented(token=reader.token), "cursor=oldest&types=claim")
     sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     stream = Stream(admission.selection, position=3)
     claim = Event(seq=4, type="claim", occurred_at=timezone.now(), partner=reader.partner.uid)

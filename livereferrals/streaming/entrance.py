@@ -1,0 +1,193 @@
+"""The way in, the same for every transport: what is wrong is told, credential first, and each "yes" is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+import django.db
+
+from livereferrals import conf
+from livereferrals.exceptions import FeedError
+from livereferrals.streaming import allowances, credentials, processes, reading, tickets, tokens
+from livereferrals.streaming.admission import admit
+from livereferrals.streaming.draining import SPREAD_S, get_drain
+from livereferrals.streaming.parameters import check_url_length
+from livereferrals.streaming.places import places
+from livereferrals.tracking import privacy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from livereferrals.streaming.admission import Admission
+    from livereferrals.streaming.allowances import Allowance
+    from livereferrals.streaming.credentials import Presented
+    from livereferrals.streaming.frames import Stream
+    from livereferrals.streaming.hub import Hub
+    from livereferrals.streaming.openings import Opening
+    from livereferrals.streaming.streams import Watching
+    from livereferrals.streaming.tokens import Grant
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+ADMIT_TIMEOUT_S: Final = 4.0
+"""Bound on what stands before `hello`, which is promised within 5 s of the accept."""
+RETRY_S: Final = 5.0
+
+
+async def open_connection(opening: Opening, *, last_event_id: str | None = None) -> Admission:
+    """Let in a reader that stays: its ticket is used up, and it may take a place.
+
+    Raises:
+        FeedError: the first thing that is wrong.
+    """
+    presented = _presented(opening)
+    admission = await _admitted(opening, presented, last_event_id=last_event_id)
+    limits = conf.settings.FEED_LIMITS
+    places.check(admission.grant, admission.elsewhere)
+    _spend(
+        allowances.connects,
+        admission.grant.token,
+        rate=limits.connects_minute / 60,
+        burst=limits.connects_burst,
+        problem="This feed token connects too often.",
+    )
+    await _use(presented)
+    return admission
+
+
+async def open_poll(opening: Opening, *, etag: str | None) -> Admission:
+    """Let in a reader that asks once.
+
+    Raises:
+        FeedError: the first thing that is wrong.
+    """
+    presented = _presented(opening)
+    admission = await _admitted(opening, presented, etag=etag)
+    rate = conf.settings.FEED_LIMITS.polls_s
+    _spend(
+        allowances.polls,
+        admission.grant.token,
+        rate=rate,
+        burst=2 * rate,
+        problem=f"This feed token polls more than {rate} times a second.",
+    )
+    await _use(presented)
+    return admission
+
+
+async def open_ticket_office(opening: Opening) -> Grant:
+    """Let in whoever wants a ticket: with a token, for a ticket begets no other.
+
+    Raises:
+        FeedError: the first thing that is wrong.
+    """
+    presented = _presented(opening)
+    if presented.token is None or presented.ticket is not None:
+        raise FeedError("unauthorized", "Send the header `Authorization: Bearer <feed token>`, and nothing else.")
+    grant = await _counted(opening, tokens.verify, presented.token)
+    per_minute = conf.settings.FEED_LIMITS.tickets_minute
+    _spend(
+        allowances.tickets,
+        grant.token,
+        rate=per_minute / 60,
+        burst=per_minute,
+        problem=f"This feed token asks for more than {per_minute} tickets a minute.",
+    )
+    return grant
+
+
+@contextlib.asynccontextmanager
+async def watching(hub: Hub, watcher: Watching, admission: Admission) -> AsyncIterator[Stream]:
+    """Take a place for as long as this lasts, have the other processes told, and watch the stream of the reader's wishes.
+
+    Raises:
+        FeedError: all places are taken meanwhile, or the log cannot be read just now.
+    """
+    with places.taken(admission.grant, admission.elsewhere):
+        processes.report(hub)
+        async with hub.watched_by(watcher, head=admission.bounds.head) as stream:
+            yield stream
+
+
+# --- one thing after the other --------------------------------------------------------------------------------------------
+
+
+def _presented(opening: Opening) -> Presented:
+    """Return the credentials, where all that can be seen without the database is right."""
+    if get_drain().is_on:
+        raise FeedError("restart", "The server restarts; connect again.", retry_after_s=random.uniform(0, SPREAD_S))  # noqa: S311 - spread, no secret
+    credentials.check_subprotocol(opening.offered)
+    if conf.settings.FEED_REQUIRE_TLS:
+        credentials.check_tls(opening.headers, scheme=opening.scheme, proxy_header=conf.proxy_tls_header())
+    credentials.check_origin(opening.headers, conf.settings.FEED_ALLOWED_ORIGINS)
+    return credentials.presented(opening.headers, query=opening.query, offered=opening.offered)
+
+
+async def _admitted(
+    opening: Opening, presented: Presented, *, last_event_id: str | None = None, etag: str | None = None
+) -> Admission:
+    admission = await _counted(opening, admit, presented, opening.query, last_event_id=last_event_id, etag=etag)
+    # Last, because a cursor of thousands of characters is a bad cursor first.
+    check_url_length(opening.path, opening.query)
+    return admission
+
+
+async def _use(presented: Presented) -> None:
+    if presented.ticket is not None:
+        await in_time(tickets.use, presented.ticket)
+
+
+async def _counted(opening: Opening, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a look at the credential gives; one that is wrong counts against its sender's address.
+
+    A good one is never held up: behind one address there may be many who do not know of each other.
+    """
+    try:
+        return await in_time(act, *args, **kwargs)
+    except FeedError as error:
+        if error.code != "unauthorized":
+            raise
+        per_minute = conf.settings.FEED_LIMITS.failures_minute
+        _spend(
+            allowances.failures,
+            _network(opening),
+            rate=per_minute / 60,
+            burst=per_minute,
+            problem="Too many wrong credentials have come from this address.",
+        )
+        raise
+
+
+async def in_time(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run what asks the database.
+
+    Raises:
+        FeedError: `unavailable`, it does not answer.
+    """
+    try:
+        async with asyncio.timeout(ADMIT_TIMEOUT_S):
+            return await reading.in_pool(act, *args, **kwargs)
+    except (TimeoutError, django.db.Error) as error:
+        logger.warning("A client could not be let in.", exc_info=error, extra={"action": "feed.unavailable"})
+        raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=RETRY_S) from None
+
+
+def _spend(allowance: Allowance, key: str, *, rate: float, burst: float, problem: str) -> None:
+    wait_s = allowance.spend(key, rate=rate, burst=burst, now=time.monotonic())
+    if wait_s > 0:
+        raise FeedError("rate_limited", problem, retry_after_s=round(wait_s, 1))
+
+
+def _network(opening: Opening) -> str:
+    """Return the sender's address, cut as all addresses are that are kept."""
+    forwarded = ",".join(opening.headers.all("x-forwarded-for"))
+    address = privacy.client_address(opening.peer, forwarded=forwarded, trusted_proxies=conf.settings.TRUSTED_PROXIES)
+    return privacy.kept_address(address, mode="truncate") or ""
