@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
 from django.apps import apps as global_apps
+from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
 from django.db import router
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_delete
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ class LiveReferralsConfig(AppConfig):
         """Connect the triggers and the claims, and register the checks; safe to call again (S-09)."""
         # Models may be imported from here on, no sooner.
         from livereferrals import checks
+        from livereferrals.callbacks.erasing import forget_deleted_user
         from livereferrals.tracking.claiming import claim_at_login
         from livereferrals.triggers import registry
 
         checks.register_all()
         user_logged_in.connect(claim_at_login, dispatch_uid="livereferrals.claim")
+        pre_delete.connect(forget_deleted_user, sender=get_user_model(), dispatch_uid="livereferrals.forget")
         post_migrate.connect(_make_log, sender=self, dispatch_uid="livereferrals.log")
         registry.connect_all()
 

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from livereferrals import conf
-from livereferrals.callbacks import transitions
+from livereferrals.callbacks import erasing, transitions
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState
 from livereferrals.callbacks.notices import Notice, delivery_entry
 from livereferrals.callbacks.outcomes import Outcome
@@ -36,10 +36,10 @@ def take_back(alias: str, *, endpoints: Iterable[int], now: datetime) -> list[No
         attempt = _lose(delivery, now=now)
         delivery.save(using=alias, update_fields=CHANGED)
         attempt.save(using=alias)
-        if delivery.state == DeliveryState.DEAD:
+        if delivery.state != DeliveryState.WAITING:
             notices.append(Notice(delivery=delivery, attempt=attempt, final=True))
     entries = [
-        delivery_entry(notice.delivery, outcome=DeliveryState.DEAD, reason=notice.delivery.end_reason, now=now)
+        delivery_entry(notice.delivery, outcome=notice.delivery.state, reason=notice.delivery.end_reason, now=now)
         for notice in notices
     ]
     if entries:
@@ -51,7 +51,7 @@ def _lose(delivery: Delivery, *, now: datetime) -> DeliveryAttempt:
     # Random waits only keep partners' servers from bursts.
     given = transitions.Chances(now=now, waits=conf.callbacks.RETRY_SCHEDULE, chance=random.random())  # noqa: S311
     tries = delivery.attempts - delivery.schedule_from
-    step = transitions.after_loss(delivery.lost + 1, tries=tries, given=given)
+    step = erasing.without_repeat(delivery, transitions.after_loss(delivery.lost + 1, tries=tries, given=given))
     delivery.lost += 1
     delivery.lease_token = None
     delivery.last_outcome = Outcome.LOST
