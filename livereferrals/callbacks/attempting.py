@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
 
-from livereferrals.callbacks import calls, checking, masking
+from livereferrals.callbacks import calls, checking, faults, masking
 from livereferrals.callbacks.connector import Flight
 from livereferrals.callbacks.outcomes import Outcome
 from livereferrals.callbacks.sender import Reply, Sender
@@ -17,8 +17,6 @@ from livereferrals.callbacks.settling import Result
 from livereferrals.exceptions import InvalidCallBackURL, Unrenderable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from livereferrals.callbacks.calls import Call, Job
 
 logger = logging.getLogger(__name__)
@@ -40,25 +38,31 @@ class Attempt:
         self._call: Call | None = None
         self._flight: Flight | None = None
 
-    async def run(self, sender: Sender, *, checkpoint: Callable[[str], None]) -> None:
+    async def run(self, sender: Sender) -> None:
         """Make the attempt. Cancelled before anything was sent, it leaves no result: nothing has happened."""
         # By the monotonic clock, counted from before the statement that set the lease.
         if self._lease_until - time.monotonic() < self.job.timeout_s + LEASE_MARGIN_S:
             return
         try:
-            reply = await self._reply(sender, checkpoint)
+            reply = await self._reply(sender)
         except asyncio.CancelledError:
             if self._flight is not None and self._flight.has_left:
                 self._end(Reply(outcome=Outcome.CANCELLED, error="ended by a shutdown after it was sent"))
             raise
-        except Exception as error:  # noqa: BLE001 - one delivery must not end the worker, whatever is in it
-            told = masking.trace(error, self.job.secrets)
-            logger.error("A callback could not be made.\n%s", told, extra={"action": "callback.error"})  # noqa: TRY400 - masked
-            reply = Reply(outcome=Outcome.ERROR, error=f"{type(error).__name__}, see the log")
         self._end(reply)
-        checkpoint("answered")
+        faults.reach(faults.Point.ANSWERED)
 
-    async def _reply(self, sender: Sender, checkpoint: Callable[[str], None]) -> Reply:
+    def fail(self, error: BaseException) -> None:
+        """End with outcome `error`, unless there is a result: one delivery must not end the worker, whatever is in it."""
+        told = masking.trace(error, self.job.secrets)
+        logger.error("A callback could not be made.\n%s", told, extra={"action": "callback.error"})
+        if self.result is None:
+            # Not by way of the request: what failed may have been the showing of it.
+            reply = Reply(outcome=Outcome.ERROR, error=f"{type(error).__name__}, see the log")
+            self.result = Result(job=self.job, reply=reply, started_at=self._started_at, worker=self._worker)
+
+    async def _reply(self, sender: Sender) -> Reply:
+        faults.reach(faults.Point.RENDERING)
         try:
             rules = checking.rules()
             self._call = calls.prepare(self.job, rules=rules, at=self._started_at)
@@ -67,7 +71,7 @@ class Attempt:
         except InvalidCallBackURL as error:
             return Reply(outcome=Outcome.BLOCKED, error=str(error.message))
         self._flight = Flight(origin=self._call.origin, rules=rules)
-        checkpoint("started")
+        faults.reach(faults.Point.STARTED)
         return await sender.send(self._call, self._flight)
 
     def _end(self, reply: Reply) -> None:

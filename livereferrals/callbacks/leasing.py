@@ -9,13 +9,14 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router
 from django.db.models import Exists, F, OuterRef, Q
 
-from livereferrals.callbacks import clock, losses, processes
-from livereferrals.callbacks.models import ENDED, Delivery, DeliveryState, Endpoint, EndpointState
+from livereferrals.callbacks import clock, faults, losses, processes
+from livereferrals.callbacks.health import BREAKER
+from livereferrals.callbacks.models import ENDED, Delivery, DeliveryKind, DeliveryState, Endpoint, EndpointState
 from livereferrals.callbacks.schedule import BREAKER_AFTER
 from livereferrals.callbacks.transactions import short_transaction
 
@@ -44,7 +45,11 @@ class Lease:
     until: float
     """Monotonic time at which it is over, counted from before the statement that set it."""
     is_open: bool
-    """False: it was taken only to take back what a dead worker left."""
+    """False: it is on hold, and was taken for a test or to take back what a dead worker left."""
+    may_test: bool = True
+    """Whether a test may be sent, on hold or not."""
+    is_failing: bool = False
+    """Its last call has failed."""
     origin: str
     """What `PER_ORIGIN` counts."""
     room: int
@@ -57,6 +62,7 @@ class Ready:
 
     id: uuid.UUID
     lost: int
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,33 +99,38 @@ def may_be_served(now: datetime) -> Q:
     )
 
 
-def is_anything_waiting() -> bool:
-    """Whether an endpoint has something due and nobody serves it. One query."""
-    return _wanting(clock.now(alias()), gone=()).exists()
+def may_be_tested(now: datetime) -> Q:
+    """Return the condition on an endpoint to which a test may be sent: a hold does not matter, a pause asked for does."""
+    return Q(
+        Q(gate_until__isnull=True) | Q(gate_until__lte=now) | Q(gate_reason=BREAKER),
+        ~Q(subscription__callback_url=""),
+        subscription__archived_at__isnull=True,
+    )
 
 
-def lease(*, worker: str, limit: int) -> Leased:
+def is_anything_waiting(*, only: int | None = None) -> bool:
+    """Whether an endpoint has something due and nobody serves it; `only`: this one. One query."""
+    return _wanting(clock.now(alias()), gone=(), only=only).exists()
+
+
+def lease(*, worker: str, limit: int, failing: int | None = None, only: int | None = None) -> Leased:
     """Take up to `limit` endpoints that have something due, longest unserved first, for 60 s.
 
-    One cheap query when there is nothing to do; else one transaction, in which rows that an earlier lease left
-    `sending` are taken back first.
+    `failing`: how many of them may be such whose last call failed; `only`: no other endpoint than this one. One cheap
+    query when there is nothing to do; else one transaction, in which rows that an earlier lease left `sending` are taken
+    back first.
     """
     limit = min(limit, AT_ONCE)
     if limit <= 0:
         return NOTHING
     gone = _gone_workers()
-    if not _wanting(clock.now(alias()), gone=gone).exists():
+    if not _wanting(clock.now(alias()), gone=gone, only=only).exists():
         return NOTHING
     with short_transaction(alias()):
         now = clock.now(alias())
         begun = time.monotonic()
-        rows = list(
-            _wanting(now, gone=gone)
-            .select_related("subscription")
-            .annotate(is_open=Q(may_be_served(now)))
-            .order_by("last_leased_at")
-            .select_for_update(skip_locked=True, of=("self",))[:limit]
-        )
+        wanting = _wanting(now, gone=gone, only=only)
+        rows = _picked(wanting, now=now, limit=limit, failing=limit if failing is None else failing)
         if not rows:
             return NOTHING
         token = uuid.uuid4()
@@ -128,6 +139,7 @@ def lease(*, worker: str, limit: int) -> Leased:
             lease_token=token, lease_until=now + LEASE, leased_by=worker, last_leased_at=now
         )
         notices = losses.take_back(alias(), endpoints=keys, now=now)
+        faults.reach(faults.Point.LEASING)
     until = begun + LEASE.total_seconds()
     leases = [
         Lease(
@@ -135,12 +147,32 @@ def lease(*, worker: str, limit: int) -> Leased:
             token=token,
             until=until,
             is_open=row.is_open,
+            may_test=row.may_test,
+            is_failing=row.consecutive_failures > 0,
             origin=origin_of(row.subscription),
             room=room_of(row),
         )
         for row in rows
     ]
     return Leased(leases=leases, notices=notices)
+
+
+def _picked(wanting: QuerySet[Endpoint], *, now: datetime, limit: int, failing: int) -> list[Any]:
+    """Lock and return the endpoints to take; those beyond what may be failing make room for healthy ones behind them."""
+    rows = (
+        wanting.select_related("subscription")
+        .annotate(is_open=Q(may_be_served(now)), may_test=Q(may_be_tested(now)))
+        .order_by("last_leased_at")
+        .select_for_update(skip_locked=True, of=("self",))
+    )
+    found = list(rows[:limit])
+    bad = [row for row in found if row.consecutive_failures]
+    if len(bad) <= failing:
+        return found
+    left_out = {row.pk for row in bad[max(0, failing) :]}
+    found = [row for row in found if row.pk not in left_out]
+    others = rows.filter(consecutive_failures=0).exclude(pk__in=[row.pk for row in found])
+    return found + list(others[: limit - len(found)])
 
 
 def origin_of(subscription: Subscription) -> str:
@@ -153,13 +185,14 @@ def room_of(endpoint: Endpoint) -> int:
     return 1 if endpoint.consecutive_failures >= BREAKER_AFTER else endpoint.subscription.max_in_flight
 
 
-def _wanting(now: datetime, *, gone: Sequence[str]) -> QuerySet[Endpoint]:
+def _wanting(now: datetime, *, gone: Sequence[str], only: int | None = None) -> QuerySet[Endpoint]:
     over = Q(lease_until__lte=now) | Q(lease_until__gt=now + NONSENSE) | Q(leased_by__in=gone)
     has_due = Exists(due(now).filter(subscription=OuterRef("pk")))
+    has_test = Q(pk__in=due(now).filter(kind=DeliveryKind.TEST).values("subscription"))
     abandoned = Q(lease_token__isnull=False) & over
-    return Endpoint.objects.using(alias()).filter(
-        abandoned | Q(Q(lease_token__isnull=True), may_be_served(now), has_due)
-    )
+    wanted = (may_be_served(now) & Q(has_due)) | (may_be_tested(now) & has_test)
+    found = Endpoint.objects.using(alias()).filter(abandoned | Q(wanted, lease_token__isnull=True))
+    return found if only is None else found.filter(pk=only)
 
 
 def _gone_workers() -> list[str]:
@@ -172,21 +205,37 @@ def _gone_workers() -> list[str]:
 
 
 def read(endpoints: Iterable[int]) -> dict[int, list[Ready]]:
-    """Return what is due at each endpoint, by due time, up to 256 each. One query, no write."""
+    """Return what is due at each endpoint, tests aside, by due time, up to 256 each. One query, no write."""
     keys = list(endpoints)
     if not keys:
         return {}
     now = clock.now(alias())
     found: dict[int, list[Ready]] = {key: [] for key in keys}
-    # A union of short index scans: a window function would read every backlog whole, LATERAL is not in SQLite.
+    for row in Delivery.objects.using(alias()).raw(*read_query(keys, now=now)):
+        found[row.subscription_id].append(Ready(id=row.pk, lost=row.lost))
+    return found
+
+
+def read_query(endpoints: Iterable[int], *, now: datetime) -> tuple[str, list[Any]]:
+    """Return the query of `read` and its parameters.
+
+    A union of short index scans: a window function would read every backlog whole, LATERAL is not in SQLite.
+    """
     parts, parameters = [], []
-    for key in keys:
-        rows = due(now).filter(subscription=key).order_by("due_at", "id").only("id", "subscription_id", "lost")
-        sql, given = rows[:READ_AHEAD].query.get_compiler(alias()).as_sql()
+    for key in endpoints:
+        rows = due(now).filter(subscription=key).exclude(kind=DeliveryKind.TEST).order_by("due_at", "id")
+        sql, given = rows.only("id", "subscription_id", "lost")[:READ_AHEAD].query.get_compiler(alias()).as_sql()
         parts.append(f"SELECT * FROM ({sql}) AS part{key}")  # noqa: S608 - Django's own SQL and a number
         parameters.extend(given)
-    for row in Delivery.objects.using(alias()).raw(" UNION ALL ".join(parts), parameters):
-        found[row.subscription_id].append(Ready(id=row.pk, lost=row.lost))
+    return " UNION ALL ".join(parts), parameters
+
+
+def read_tests(endpoints: Iterable[int]) -> dict[int, list[Ready]]:
+    """Return the tests that wait at these endpoints: they go before a backlog. One query, of an index of tests only."""
+    rows = due(clock.now(alias())).filter(kind=DeliveryKind.TEST, subscription__in=list(endpoints)).order_by("id")
+    found: dict[int, list[Ready]] = {}
+    for key, delivery, lost in rows.values_list("subscription", "id", "lost")[:READ_AHEAD]:
+        found.setdefault(key, []).append(Ready(id=delivery, lost=lost, is_test=True))
     return found
 
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from livereferrals import conf
-from livereferrals.callbacks import housekeeping, leasing, turns
+from livereferrals.callbacks import faults, housekeeping, leasing, turns
 from livereferrals.callbacks.attempting import Attempt
 from livereferrals.callbacks.serving import Board
 from livereferrals.callbacks.setting_aside import is_about_data, settle_one_by_one
@@ -49,14 +49,12 @@ class Rounds:
         sender: Sender,
         tell: Callable[[list[Notice]], None],
         rouse: Callable[[], None],
-        checkpoint: Callable[[str], None],
     ) -> None:
         self._worker = worker
         self._database = database
         self._sender = sender
         self._tell = tell
         self._rouse = rouse
-        self._checkpoint = checkpoint
         self._board = Board(slots=conf.callbacks.CONCURRENCY, per_origin=conf.callbacks.PER_ORIGIN)
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
         self._results: list[Result] = []
@@ -78,7 +76,7 @@ class Rounds:
         """Return how long there is nothing to do, unless something comes."""
         if self._is_busy:
             return BUSY_S
-        if self._results or (self._board.wishes() and self._board.free_slots):
+        if self._results or (self._board.free_slots and self._board.wishes(now=time.monotonic())):
             return 0.0
         next_due = self._dues[0] if self._dues else float("inf")
         return max(0.0, min(self._look_at, next_due) - time.monotonic())
@@ -116,15 +114,18 @@ class Rounds:
         self._looked_at, self._look_at = now, now + POLL_S
         while self._dues and self._dues[0] <= now:
             heapq.heappop(self._dues)
-        self._checkpoint("looking")
+        faults.reach(faults.Point.LOOKING)
         await self._database.call(publisher.publish_now)
-        room = self._board.room
-        leased: Leased = await self._database.call(lambda: leasing.lease(worker=self._worker, limit=room))
-        self._checkpoint("leased")
+        room, failing = self._board.room, self._board.room_for_failing
+        leased: Leased = await self._database.call(
+            lambda: leasing.lease(worker=self._worker, limit=room, failing=failing)
+        )
+        faults.reach(faults.Point.LEASED)
         self._board.add(leased.leases, now=time.monotonic())
         self._tell(leased.notices)
         self._was_full = room <= len(leased.leases) or len(leased.leases) >= leasing.AT_ONCE
         await self._read(self._board.hungry())
+        await self._read_tests()
         if self._board.room <= 0:
             others_wait = await self._database.call(leasing.is_anything_waiting)
             self._board.let_go(now=time.monotonic(), others_wait=others_wait)
@@ -136,6 +137,13 @@ class Rounds:
         found = await self._database.call(lambda: leasing.read(endpoints))
         for key, ready in found.items():
             self._board.served[key].add(ready)
+        faults.reach(faults.Point.READ)
+
+    async def _read_tests(self) -> None:
+        keys = list(self._board.served)
+        if keys:
+            for key, ready in (await self._database.call(lambda: leasing.read_tests(keys))).items():
+                self._board.served[key].add_tests(ready)
 
     # --- writing --------------------------------------------------------------------------------------------------------
 
@@ -147,7 +155,7 @@ class Rounds:
             return
         try:
             done = await self._database.call(lambda: turns.turn(wish))
-            self._checkpoint("turned")
+            faults.reach(faults.Point.TURNED)
         except Exception as error:
             # Whether the starts were committed is not known; that nothing of them was sent, is.
             for key, deliveries in wish.starts.items():
@@ -160,15 +168,23 @@ class Rounds:
         self._take_in(done, results)
 
     def _wish(self, results: list[Result]) -> turns.Wish:
-        wishes = self._board.wishes()
+        now = time.monotonic()
+        wishes = self._board.wishes(now=now)
         below = turns.RENEW_BELOW.total_seconds()
         tokens = {result.job.endpoint: result.job.token for result in results}
         held = self._board.tokens()
-        for key in (*tokens, *wishes, *self._board.due_for_renewal(now=time.monotonic(), below_s=below)):
+        for key in (*tokens, *wishes, *self._board.due_for_renewal(now=now, below_s=below)):
             if key in held:
                 tokens[key] = held[key]
         in_flight = {key: len(served.in_flight) for key, served in self._board.served.items()}
-        return turns.Wish(tokens=tokens, results=results, starts=wishes, in_flight=in_flight, keeps=held.keys())
+        return turns.Wish(
+            tokens=tokens,
+            results=results,
+            starts=wishes,
+            tests=self._board.tests(wishes),
+            in_flight=in_flight,
+            keeps=held.keys(),
+        )
 
     async def _settle_singly(self, results: list[Result]) -> None:
         in_flight = {key: len(served.in_flight) for key, served in self._board.served.items()}
@@ -201,6 +217,7 @@ class Rounds:
     async def _put_back(self) -> None:
         if not self._unsent:
             return
+        faults.reach(faults.Point.PUTTING_BACK)
         tokens = {delivery: token for delivery, (_, token) in self._unsent.items()}
         await self._database.call(lambda: leasing.release_unsent(tokens))
         for delivery in tokens:
@@ -211,22 +228,27 @@ class Rounds:
         unsettled |= {endpoint for endpoint, _ in self._unsent.values()}
         idle = self._board.pop_idle(unsettled=unsettled)
         if idle:
+            faults.reach(faults.Point.RELEASING)
             await self._database.call(lambda: leasing.release(idle))
+            faults.reach(faults.Point.RELEASED)
 
     # --- attempts -------------------------------------------------------------------------------------------------------
 
     def _launch(self, job: Job) -> None:
         served = self._board.served[job.endpoint]
-        origin = self._board.start(job.endpoint, job.delivery, is_alone=job.lost > 0)
+        origin = self._board.start(job.endpoint, job.delivery, is_alone=job.lost > 0, now=time.monotonic())
         attempt = Attempt(job, worker=self._worker, lease_until=served.until, origin=origin)
-        task = asyncio.create_task(attempt.run(self._sender, checkpoint=self._checkpoint))
+        task = asyncio.create_task(attempt.run(self._sender))
         self._attempts[task] = attempt
         task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         attempt = self._attempts.pop(task)
         job = attempt.job
-        self._board.end(job.endpoint, job.delivery, origin=attempt.origin)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            attempt.fail(error)
+        answered = attempt.result is not None and attempt.result.reply.status is not None
+        self._board.end(job.endpoint, job.delivery, origin=attempt.origin, answered=answered)
         if attempt.result is not None:
             self._results.append(attempt.result)
         else:

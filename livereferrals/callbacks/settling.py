@@ -6,8 +6,10 @@ import random
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from django.db.models import Q
+
 from livereferrals import conf
-from livereferrals.callbacks import erasing, health, transitions
+from livereferrals.callbacks import batches, faults, health, transitions
 from livereferrals.callbacks.health import Health
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState, Endpoint
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from livereferrals.callbacks.calls import Job
     from livereferrals.callbacks.sender import Reply
 
+HEALTH = tuple(item.name for item in fields(Health))
 NEW_FAILURES = ("", Outcome.LOST, Outcome.CANCELLED)
 """Last outcomes after which a failure is the delivery's first."""
 
@@ -48,13 +51,20 @@ class Settled:
     next_due: list[datetime] = field(default_factory=list)
     entries: list[log.Entry | None] = field(default_factory=list)
     attempts: list[DeliveryAttempt] = field(default_factory=list)
+    current: list[Delivery] = field(default_factory=list)
+    """Moved from `sending` under our lease; to be written."""
+    late: list[Delivery] = field(default_factory=list)
+    """Ended by a success that came late; to be written."""
+    touched: set[int] = field(default_factory=set)
+    """Endpoints whose health has changed; to be written."""
 
 
 def settle(results: list[Result], *, owned: Mapping[int, Endpoint], now: datetime) -> Settled:
     """Write results in the caller's transaction, which holds the rows of the endpoints that are `owned`.
 
     A result counts for a row that is `sending` under the lease it was started with. Any other is kept as `late` and
-    changes nothing, except that a late success ends a delivery that waits to be repeated.
+    changes nothing, except that a late success ends a delivery that waits to be repeated. One statement for each kind
+    of outcome, one for each endpoint whose health has changed, and one insert for the attempts and one for the events.
     """
     rows = {
         row.pk: row
@@ -73,11 +83,26 @@ def settle(results: list[Result], *, owned: Mapping[int, Endpoint], now: datetim
             _tell_endpoint(owned[result.job.endpoint], delivery, result, settled, now=now)
         else:
             _keep_late(delivery, result, settled, now=now)
-    DeliveryAttempt.objects.using(alias()).bulk_create(settled.attempts)
+    _store(settled, owned)
     entries = [entry for entry in settled.entries if entry is not None]
     if entries:
         log.append_all(entries)
+    if results:
+        faults.reach(faults.Point.SETTLING)
     return settled
+
+
+def _store(settled: Settled, owned: Mapping[int, Endpoint]) -> None:
+    """Write what has changed: the rows are locked, and every statement is fenced all the same."""
+    tokens = {owned[row.subscription_id].lease_token for row in settled.current}
+    sending = Q(state=DeliveryState.SENDING, lease_token__in=tokens)
+    batches.store(settled.current, among=sending)
+    batches.store(settled.late, among=Q(state=DeliveryState.WAITING))
+    for key in settled.touched:
+        endpoint = owned[key]
+        changed = {name: getattr(endpoint, name) for name in (*HEALTH, "state_changed_at")}
+        Endpoint.objects.using(alias()).filter(pk=key, lease_token=endpoint.lease_token).update(**changed)
+    DeliveryAttempt.objects.using(alias()).bulk_create(settled.attempts)
 
 
 def _is_current(delivery: Delivery, result: Result, owned: Mapping[int, Endpoint]) -> bool:
@@ -99,14 +124,10 @@ def _write(delivery: Delivery, result: Result, settled: Settled, *, now: datetim
         # Random waits only keep partners' servers from bursts.
         given=transitions.Chances(now=now, waits=conf.callbacks.RETRY_SCHEDULE, chance=random.random()),  # noqa: S311
     )
-    step = erasing.without_repeat(delivery, step)
     is_first_failure = tries == 1 or delivery.last_outcome in NEW_FAILURES
     _move(delivery, step, reply, now=now)
-    Delivery.objects.using(alias()).filter(
-        pk=delivery.pk, state=DeliveryState.SENDING, lease_token=result.job.token
-    ).update(**_columns(delivery))
+    settled.current.append(delivery)
     attempt = attempt_of(result)
-    erasing.clear_if_erased(delivery, attempt)
     settled.attempts.append(attempt)
     settled.notices.append(Notice(delivery=delivery, attempt=attempt, final=step.state != DeliveryState.WAITING))
     if step.due_at is not None:
@@ -133,11 +154,6 @@ def _move(delivery: Delivery, step: transitions.Step, reply: Reply, *, now: date
         delivery.finished_at = now
 
 
-def _columns(delivery: Delivery) -> dict[str, object]:
-    names = ("state", "lease_token", "last_status", "last_outcome", "end_reason", "due_at", "finished_at")
-    return {name: getattr(delivery, name) for name in names}
-
-
 def _tell_endpoint(endpoint: Endpoint, delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
     """Bring the endpoint's counters, gate and state up to date; a test counts for nothing."""
     if delivery.kind == DeliveryKind.TEST:
@@ -146,26 +162,24 @@ def _tell_endpoint(endpoint: Endpoint, delivery: Delivery, result: Result, settl
     after = health.after(before, result.reply.outcome, pause=result.reply.pause, now=now)
     if after == before:
         return
-    changed = {item.name: getattr(after, item.name) for item in fields(after)}
+    for name in HEALTH:
+        setattr(endpoint, name, getattr(after, name))
+    settled.touched.add(endpoint.pk)
     if after.state != before.state:
-        changed["state_changed_at"] = now
+        endpoint.state_changed_at = now
         settled.entries.append(
             endpoint_entry(delivery.subscription, state=after.state, reason=after.state_reason, now=now)
         )
-    for name, value in changed.items():
-        setattr(endpoint, name, value)
-    Endpoint.objects.using(alias()).filter(pk=endpoint.pk, lease_token=result.job.token).update(**changed)
 
 
 def health_of(endpoint: Endpoint) -> Health:
     """Return what the endpoint's row says of its server."""
-    return Health(**{item.name: getattr(endpoint, item.name) for item in fields(Health)})
+    return Health(**{name: getattr(endpoint, name) for name in HEALTH})
 
 
 def _keep_late(delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
     """Fill in the `lost` row of that attempt; a late success spares the partner the repeat."""
     attempt = attempt_of(result, late=True)
-    erasing.clear_if_erased(delivery, attempt)
     kept = DeliveryAttempt.objects.using(alias()).filter(delivery=delivery, number=attempt.number)
     if kept.exclude(outcome=Outcome.LOST).exists():
         return  # it was written: the answer to that commit never reached us
@@ -175,7 +189,7 @@ def _keep_late(delivery: Delivery, result: Result, settled: Settled, *, now: dat
     if result.reply.outcome is not Outcome.OK or delivery.state != DeliveryState.WAITING:
         return
     _move(delivery, transitions.Step(state=DeliveryState.DELIVERED), result.reply, now=now)
-    Delivery.objects.using(alias()).filter(pk=delivery.pk, state=DeliveryState.WAITING).update(**_columns(delivery))
+    settled.late.append(delivery)
     settled.notices.append(Notice(delivery=delivery, attempt=attempt, final=True))
     settled.entries.append(
         delivery_entry(delivery, outcome=DeliveryState.DELIVERED, status=result.reply.status, now=now)

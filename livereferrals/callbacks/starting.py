@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import F, Q
@@ -29,12 +30,14 @@ USED_EVERY: Final = timedelta(hours=1)
 
 def choose(wish: Wish, *, stands: Mapping[int, Stand]) -> list[uuid.UUID]:
     """Return which of the wished starts the endpoints allow after this turn's results."""
-    return [
-        delivery
-        for key, deliveries in wish.starts.items()
-        if key in stands and stands[key].may_send
-        for delivery in deliveries[: max(0, stands[key].room - wish.in_flight.get(key, 0))]
-    ]
+    chosen = []
+    for key, deliveries in wish.starts.items():
+        if key in stands:
+            stand = stands[key]
+            free = max(0, stand.room - wish.in_flight.get(key, 0))
+            allowed = (one for one in deliveries if (stand.may_test if one in wish.tests else stand.may_send))
+            chosen.extend(islice(allowed, free))
+    return chosen
 
 
 def start(chosen: list[uuid.UUID], *, owned: Mapping[int, Endpoint], now: datetime) -> list[Job]:
@@ -66,14 +69,15 @@ def _with_cursor(rows: list[Delivery]) -> list[Delivery]:
     # An event that is gone was pruned while the delivery was on hold: without a cursor is better than never.
     numbers = Event.objects.using(alias()).filter(pk__in=list(lacking)).values_list("pk", "seq")
     epoch = log.load_log().epoch
-    waiting = set()
+    waiting, numbered = set(), []
     for event, number in numbers:
         row = lacking[event]
         if number is None:
             waiting.add(row.pk)
             continue
         row.payload = {**(row.payload or {}), "cursor": str(Cursor(epoch, number))}
-        Delivery.objects.using(alias()).filter(pk=row.pk).update(payload=row.payload)
+        numbered.append(row)
+    Delivery.objects.using(alias()).bulk_update(numbered, ["payload"])
     return [row for row in rows if row.pk not in waiting]
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from livereferrals.callbacks import clock, settling, starting
+from livereferrals.callbacks import clock, faults, settling, starting
+from livereferrals.callbacks.health import BREAKER
 from livereferrals.callbacks.leasing import LEASE, alias, origin_of, room_of
 from livereferrals.callbacks.models import Endpoint
 from livereferrals.callbacks.transactions import short_transaction
@@ -31,6 +32,10 @@ class Stand:
 
     may_send: bool
     """Active, not gated, not archived, its partner active."""
+    may_test: bool = True
+    """A test may be sent: on hold or not, but not archived, and no pause was asked for."""
+    is_failing: bool = False
+    """Its last call has failed."""
     room: int
     """Requests at the same time."""
     origin: str
@@ -70,6 +75,8 @@ class Wish:
     """The endpoints that it touches, with their lease."""
     results: Iterable[Result] = ()
     starts: Mapping[int, list[uuid.UUID]] = field(default_factory=dict)
+    tests: Collection[uuid.UUID] = ()
+    """Which of the starts are tests."""
     in_flight: Mapping[int, int] = field(default_factory=dict)
     """Requests of each endpoint that go on."""
     keeps: Collection[int] = ()
@@ -90,6 +97,8 @@ def turn(wish: Wish) -> Turn:
         chosen = starting.choose(wish, stands=done.stands)
         done.considered = set(chosen)
         done.jobs = starting.start(chosen, owned=owned, now=now)
+        if done.jobs:
+            faults.reach(faults.Point.STARTING)
     return done
 
 
@@ -134,14 +143,12 @@ def _stand(endpoint: Endpoint, *, begun: float, now: datetime) -> Stand:
     subscription = endpoint.subscription
     health = settling.health_of(endpoint)
     left = (endpoint.lease_until or now) - now
+    is_callable = subscription.archived_at is None and bool(subscription.callback_url)
+    is_gated = health.is_gated(now)
     return Stand(
-        may_send=(
-            endpoint.state == "active"
-            and not health.is_gated(now)
-            and subscription.archived_at is None
-            and subscription.partner.active
-            and bool(subscription.callback_url)
-        ),
+        may_send=is_callable and endpoint.state == "active" and not is_gated and subscription.partner.active,
+        may_test=is_callable and (not is_gated or health.gate_reason == BREAKER),
+        is_failing=health.consecutive_failures > 0,
         room=room_of(endpoint),
         origin=origin_of(subscription),
         gate_until=endpoint.gate_until,

@@ -40,11 +40,10 @@ LAST_WRITES_S: Final = 2.0
 
 
 class Worker:
-    """One worker. `checkpoint` is called with the name of each stage, for tests that end the process there."""
+    """One worker."""
 
     def __init__(self, *, resolver: AbstractResolver | None = None) -> None:
         self.name = processes.this_process()
-        self.checkpoint: Callable[[str], None] = lambda _stage: None
         self._resolver = resolver
         self._loop: asyncio.AbstractEventLoop | None = None
         self._awake = asyncio.Event()
@@ -85,7 +84,6 @@ class Worker:
                     sender=sender,
                     tell=teller.tell,
                     rouse=self._awake.set,
-                    checkpoint=self._pass,
                 )
                 await self._work(rounds)
         finally:
@@ -96,9 +94,6 @@ class Worker:
             await database.call(connections.close_all)
             database.close()
             logger.info("Callback worker %s ended.", self.name, extra={"action": "worker.ended"})
-
-    def _pass(self, stage: str) -> None:
-        self.checkpoint(stage)
 
     async def _work(self, rounds: Rounds) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
-from livereferrals.callbacks import outbox
+from livereferrals.callbacks import faults, outbox
 from livereferrals.callbacks.models import Delivery, DeliveryState, Subscription
 from livereferrals.callbacks.worker import Worker
 from livereferrals.events import log
@@ -30,13 +30,13 @@ LOOPBACK = ["127.0.0.0/8:*"]
 
 @contextlib.contextmanager
 def running_worker(
-    *, resolver: AbstractResolver | None = None, checkpoint: Callable[[str], None] | None = None
+    *, resolver: AbstractResolver | None = None, at_point: Callable[[faults.Point], None] | None = None
 ) -> Iterator[Worker]:
     """Run a worker in a thread; it ends gracefully."""
     with contextlib.ExitStack() as stack:
         worker = Worker(resolver=resolver)
-        if checkpoint is not None:
-            worker.checkpoint = checkpoint
+        if at_point is not None:
+            stack.enter_context(faults.injected(at_point))
         failures: list[BaseException] = []
 
         def run() -> None:

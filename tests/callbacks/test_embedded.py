@@ -144,10 +144,9 @@ def test_worker_survives_a_database_that_is_away_for_a_while(
         if stage == "started":
             outage.set()
 
-    with caplog.at_level(logging.INFO, "livereferrals.callbacks.worker"), running_worker(checkpoint=leave) as worker:
+    with caplog.at_level(logging.INFO, "livereferrals.callbacks.worker"), running_worker(at_point=leave):
         sink.wait_for(1)
         wait_until(lambda: "round failed" in caplog.text)
-        worker.checkpoint = lambda _stage: None
         outage.clear()
         wait_for_state(delivery, DeliveryState.DELIVERED)
         wait_until(lambda: "works again" in caplog.text)
@@ -165,7 +164,7 @@ def test_start_whose_commit_is_in_doubt_is_put_back_and_made(sink: PartnerSink) 
             raise OperationalError("the server closed the connection unexpectedly")
 
     delivery = owe(subscribe(sink.url()))
-    with running_worker(checkpoint=lose_the_answer):
+    with running_worker(at_point=lose_the_answer):
         done = wait_for_state(delivery, DeliveryState.DELIVERED)
     assert (done.attempts, done.lost, len(sink.calls)) == (1, 0, 1)
     assert next(failures, None) is None

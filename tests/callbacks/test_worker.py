@@ -392,7 +392,7 @@ def test_exception_of_a_kind_never_seen_fails_its_delivery_only(
             raise ZeroDivisionError("https://partner.example/?token=abcdef")
 
     delivery = owe(subscribe(sink.url()))
-    with running_worker(checkpoint=fail_once):
+    with running_worker(at_point=fail_once):
         done = wait_for_state(delivery, DeliveryState.DELIVERED)
     assert [attempt.outcome for attempt in done.attempt_log.all()] == ["error", "ok"]
     assert "ZeroDivisionError" in caplog.text

@@ -9,36 +9,56 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from livereferrals.callbacks import faults
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
+from tests.faults.killing import Nursery, check_books, nursery, start_worker, under_way
 from tests.partner import Answer
 from tests.servers import daphne_server, server_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.partner import PartnerSink
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 
-def start_worker(place: str) -> subprocess.Popen[bytes]:
-    """Start a worker that kills itself at this place."""
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "tests.faults.worker_process", place],
-        env=server_environment(),
-        stdin=subprocess.DEVNULL,
-    )
+@pytest.fixture(scope="module")
+def dying(django_db_setup: None) -> Iterator[Nursery]:
+    with nursery() as running:
+        yield running
 
 
-def run_until_killed(place: str) -> None:
-    process = start_worker(place)
-    assert process.wait(60) == -signal.SIGKILL
+POINTS = [
+    *faults.Point,
+    # In the middle of the work, not at its beginning.
+    f"{faults.Point.STARTING}:2",
+    f"{faults.Point.RENDERING}:4",
+    f"{faults.Point.ANSWERED}:4",
+]
 
 
-def test_kill_before_the_lease_commits_is_as_if_nothing_had_happened(sink: PartnerSink) -> None:
+@pytest.mark.parametrize("place", [point for point in POINTS if point != faults.Point.PUTTING_BACK])
+def test_books_are_right_after_a_kill_at_any_step(sink: PartnerSink, dying: Nursery, place: str) -> None:
+    """callback-F29, callback-F30, callback-F31: no debt is lost, and only what was in flight may be sent again."""
+    for path in ("/a", "/b", "/c"):
+        subscription = subscribe(sink.url(path), max_in_flight=2)
+        for _ in range(3):
+            owe(subscription)
+    dying.run_until_killed(place)
+    in_flight = under_way()
+    assert len(in_flight) <= 3 * 2
+    with running_worker():
+        wait_until(lambda: not Delivery.objects.exclude(state="delivered").exists())
+    check_books(sink, in_flight=in_flight)
+
+
+def test_kill_before_the_lease_commits_is_as_if_nothing_had_happened(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F29: another worker delivers within the poll interval; one attempt, nothing lost."""
     delivery = owe(subscribe(sink.url()))
-    run_until_killed("leasing")
+    dying.run_until_killed("leasing")
     endpoint = Endpoint.objects.get()
     assert (endpoint.lease_token, endpoint.leased_by) == (None, "")
     with running_worker():
@@ -46,20 +66,20 @@ def test_kill_before_the_lease_commits_is_as_if_nothing_had_happened(sink: Partn
     assert (done.attempts, done.lost, len(sink.calls)) == (1, 0, 1)
 
 
-def test_kill_after_the_lease_and_before_anything_started_loses_nothing(sink: PartnerSink) -> None:
+def test_kill_after_the_lease_and_before_anything_started_loses_nothing(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F30: the dead process's lease is over at once on its own machine."""
     delivery = owe(subscribe(sink.url()))
-    run_until_killed("leased")
+    dying.run_until_killed("leased")
     assert Endpoint.objects.get().lease_token is not None
     with running_worker():
         done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
     assert (done.attempts, done.lost, len(sink.calls)) == (1, 0, 1)
 
 
-def test_kill_before_the_request_is_delivered_after_the_lease(sink: PartnerSink) -> None:
+def test_kill_before_the_request_is_delivered_after_the_lease(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F30: one request seen in all, and the lost attempt is shown."""
     delivery = owe(subscribe(sink.url()))
-    run_until_killed("started")
+    dying.run_until_killed("started")
     assert reload(delivery).state == "sending"
     assert not sink.calls
     with running_worker():
@@ -86,10 +106,10 @@ def test_kill_while_the_server_holds_the_answer_repeats_the_request_once(sink: P
     assert len({call.body for call in sink.calls}) == 1
 
 
-def test_kill_before_the_result_commits_repeats_the_request_once(sink: PartnerSink) -> None:
+def test_kill_before_the_result_commits_repeats_the_request_once(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F31: at least once, with the same id, so that the partner can tell."""
     delivery = owe(subscribe(sink.url()))
-    run_until_killed("answered")
+    dying.run_until_killed("answered")
     assert len(sink.calls) == 1
     with running_worker():
         done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
@@ -97,11 +117,11 @@ def test_kill_before_the_result_commits_repeats_the_request_once(sink: PartnerSi
     assert [attempt.outcome for attempt in done.attempt_log.all()] == ["lost", "ok"]
 
 
-def test_lost_delivery_is_started_alone_so_that_the_right_one_is_condemned(sink: PartnerSink) -> None:
+def test_lost_delivery_is_started_alone_so_that_the_right_one_is_condemned(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F30: the first that was lost goes alone, the others after it."""
     subscription = subscribe(sink.url(), max_in_flight=4)
     deliveries = [owe(subscription) for _ in range(4)]
-    run_until_killed("started")
+    dying.run_until_killed("started")
     assert Delivery.objects.filter(state="sending").count() == 4
     with running_worker():
         for delivery in deliveries:
@@ -110,12 +130,12 @@ def test_lost_delivery_is_started_alone_so_that_the_right_one_is_condemned(sink:
     assert len(sink.calls) == 4
 
 
-def test_third_loss_is_poison_and_the_rest_flow(sink: PartnerSink) -> None:
+def test_third_loss_is_poison_and_the_rest_flow(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F30: a delivery that takes the worker with it three times is condemned."""
     subscription = subscribe(sink.url(), max_in_flight=1)
     bad, good = owe(subscription), owe(subscription)
     Delivery.objects.filter(pk=bad.pk).update(attempts=2, lost=2)
-    run_until_killed("started")
+    dying.run_until_killed("started")
     assert reload(bad).state == "sending"
     with running_worker():
         wait_for_state(good, DeliveryState.DELIVERED)

@@ -1,7 +1,8 @@
-"""A worker in a process of its own that ends with `kill -9` at a given place: `python -m ... <place>`.
+"""Workers in processes of their own that end with `kill -9` at a given point: `python -m ... <point>[:<n>] [<point> ...]`.
 
-Places are the worker's checkpoints (`leased`, `started`, `answered`), `leasing` (inside the lease's transaction, before
-its commit) and `never`.
+Without arguments it reads one point from each line of its input: it forks a worker for each, which ends at that point,
+and writes `<point> <code>` when it has; Django is imported once for all of them. `never` is the point of a worker that
+works until somebody else ends it; `:<n>` means the n-th time that the point is reached.
 """
 
 from __future__ import annotations
@@ -10,40 +11,50 @@ import asyncio
 import os
 import signal
 import sys
-from typing import Any
 
 import django
 
 
-def die() -> None:
-    """End this process as the kernel does it: nothing gets to clean up."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_in_lease(connection: Any, **kwargs: Any) -> None:
-    """Have the connection end the process once the lease is written and not committed."""
-
-    def execute(go_on: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
-        result = go_on(sql, parameters, many, context)
-        if sql.startswith("UPDATE") and "leased_by" in sql:
-            die()
-        return result
-
-    connection.execute_wrappers.append(execute)
-
-
-def main(place: str) -> None:
-    django.setup()
-    from django.db.backends.signals import connection_created
-
+def run_worker(place: str) -> None:
+    """Work until the point is reached."""
+    from livereferrals.callbacks import faults
     from livereferrals.callbacks.worker import Worker
 
-    worker = Worker()
-    if place == "leasing":
-        connection_created.connect(die_in_lease)
-    worker.checkpoint = lambda stage: die() if stage == place else None
-    asyncio.run(worker.run())
+    point, _, number = place.partition(":")
+    left = int(number or 1)
+
+    def die_there(reached: faults.Point) -> None:
+        nonlocal left
+        left -= reached == point
+        if not left:
+            # As the kernel does it: nothing gets to clean up.
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with faults.injected(die_there):
+        asyncio.run(Worker().run())
+
+
+def run_forked(place: str) -> int:
+    """Run a worker in a child; return its exit code, negative for a signal."""
+    child = os.fork()
+    if not child:
+        run_worker(place)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def main(places: list[str]) -> None:
+    django.setup()
+    if places:
+        for place in places:
+            run_worker(place)
+        return
+    for line in sys.stdin:
+        place = line.strip()
+        sys.stdout.write(f"{place} {run_forked(place)}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])
