@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 
 from livereferrals import conf
-from livereferrals.callbacks import batches, faults, health, transitions
+from livereferrals.callbacks import batches, erasing, faults, health, transitions
 from livereferrals.callbacks.health import Health
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState, Endpoint
@@ -124,10 +124,12 @@ def _write(delivery: Delivery, result: Result, settled: Settled, *, now: datetim
         # Random waits only keep partners' servers from bursts.
         given=transitions.Chances(now=now, waits=conf.callbacks.RETRY_SCHEDULE, chance=random.random()),  # noqa: S311
     )
+    step = erasing.without_repeat(delivery, step)
     is_first_failure = tries == 1 or delivery.last_outcome in NEW_FAILURES
     _move(delivery, step, reply, now=now)
     settled.current.append(delivery)
     attempt = attempt_of(result)
+    erasing.clear_if_erased(delivery, attempt)
     settled.attempts.append(attempt)
     settled.notices.append(Notice(delivery=delivery, attempt=attempt, final=step.state != DeliveryState.WAITING))
     if step.due_at is not None:
@@ -180,6 +182,7 @@ def health_of(endpoint: Endpoint) -> Health:
 def _keep_late(delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
     """Fill in the `lost` row of that attempt; a late success spares the partner the repeat."""
     attempt = attempt_of(result, late=True)
+    erasing.clear_if_erased(delivery, attempt)
     kept = DeliveryAttempt.objects.using(alias()).filter(delivery=delivery, number=attempt.number)
     if kept.exclude(outcome=Outcome.LOST).exists():
         return  # it was written: the answer to that commit never reached us
