@@ -132,7 +132,7 @@ def check_authority(scheme: str, authority: str, *, rules: Rules, plain_http: bo
     if scheme != "https" and not (scheme == "http" and plain_http):
         raise InvalidCallBackURL("The address must begin with https://; plain HTTP is allowed to few.")
     host, port = hosts.split(authority, default=DEFAULT_PORTS[scheme])
-    address = hosts.literal(host)
+    address: Address | None = hosts.literal(host)
     name = str(address) if address is not None else hosts.map_host(host)
     if address is None:
         address = hosts.quad(name)

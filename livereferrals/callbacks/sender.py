@@ -84,6 +84,9 @@ class Sender:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+        # The session leaves a resolver that it was given open; late answers would reach a loop that is closed.
+        if self._resolver is not None:
+            await self._resolver.close()
 
     async def send(self, call: Call, flight: Flight) -> Reply:
         """Make the request and judge the answer; whatever goes wrong out there is a reply, not an exception."""
