@@ -1,4 +1,4 @@
-"""Rollups: what adds up, by the hour over all, by day and partner, by day and link.
+"""Rollups: what adds up, by the hour over all, by day and partner, by day and link; of the last hours by hour too.
 
 They hold exactly the events up to the cursor in `RollupState`; what is shown adds the tail after it. Rows with an empty
 trigger and currency count hits, visitors and claims; the others count the confirmations of one trigger and currency.
@@ -89,3 +89,37 @@ class DailyLinkTotal(Totals):
 
     def __str__(self) -> str:
         return f"{self.link} {self.day}"
+
+
+class HourlyPartnerTotal(Totals):
+    """Totals of one partner, by the hour; the last hours alone are kept."""
+
+    starts_at = models.DateTimeField(help_text="The beginning of the hour.")
+    partner = models.CharField(max_length=8, help_text="The partner's uid.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["partner", "starts_at", "trigger", "currency"], name="lr_hourly_partner_one"
+            ),
+        ]
+        indexes = [models.Index(fields=["starts_at"], name="lr_hourly_partner_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.partner} {self.starts_at:%Y-%m-%d %H}h"
+
+
+class HourlyLinkTotal(Totals):
+    """Totals of one link, by the hour; the last hours alone are kept."""
+
+    starts_at = models.DateTimeField(help_text="The beginning of the hour.")
+    link = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["link", "starts_at", "trigger", "currency"], name="lr_hourly_link_one"),
+        ]
+        indexes = [models.Index(fields=["starts_at"], name="lr_hourly_link_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.link} {self.starts_at:%Y-%m-%d %H}h"

@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_lazy
 from livereferrals.dashboard import pages, statistics, wording
 from livereferrals.dashboard.pages import Page, State
 from livereferrals.dashboard.scoping import visible
+from livereferrals.dashboard.sources import Whose
 from livereferrals.events.models import Event
 from livereferrals.tracking.models import Partner
 
@@ -41,7 +42,7 @@ def read_state(viewpoint: Viewpoint) -> OverviewState:
     """
     filters = viewpoint.filters
     with pages.one_moment(viewpoint) as moment:
-        numbers = statistics.numbers(moment.span, at=moment.bounds)
+        numbers = statistics.numbers(moment.span, at=moment.bounds, whose=Whose(partners=viewpoint.rights.partners))
         listed = newest(filters, rights=viewpoint.rights, upto=moment.bounds.head)
     return OverviewState(
         **moment.header,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date, tzinfo
 
 HOUR = timedelta(hours=1)
@@ -71,4 +72,36 @@ def span_of(chosen: Range, *, now: datetime, zone: tzinfo) -> Span:
     return Span(
         start=midnight(today - timedelta(days=DAYS_BEFORE[chosen]), zone=zone),
         end=midnight(today + timedelta(days=1), zone=zone),
+    )
+
+
+def hours(span: Span, *, zone: tzinfo) -> Iterator[Span]:
+    """Give the zone's full hours of a span that begins and ends with one; 23 or 25 of a day when clocks change."""
+    start = span.start
+    while start < span.end:
+        # The zone's hour that lies an hour later; in it again, where clocks go back by half an hour (Lord Howe).
+        later = hour_of(start + HOUR, zone=zone)
+        end = later if later > start else start + HOUR
+        yield Span(start=start, end=end)
+        start = end
+
+
+def days(span: Span, *, zone: tzinfo) -> Iterator[Span]:
+    """Give the zone's days that a span touches, whole."""
+    day = day_of(span.start, zone=zone)
+    while (start := midnight(day, zone=zone)) < span.end:
+        day += timedelta(days=1)
+        yield Span(start=start, end=midnight(day, zone=zone))
+
+
+def span_before(chosen: Range, *, now: datetime, zone: tzinfo) -> Span:
+    """Return the span to compare with: as many hours or days, just before."""
+    span = span_of(chosen, now=now, zone=zone)
+    if chosen is Range.DAY:
+        return Span(start=span.start - 24 * HOUR, end=span.start)
+    count = DAYS_BEFORE[chosen] + 1
+    first = day_of(span.start, zone=zone)
+    return Span(
+        start=midnight(first - timedelta(days=count), zone=zone),
+        end=midnight(first, zone=zone),
     )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, router, transaction
 from django.utils import timezone
 
 from livereferrals.dashboard import deltas, ranges
-from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
+from livereferrals.dashboard.models import (
+    DailyLinkTotal,
+    DailyPartnerTotal,
+    HourlyLinkTotal,
+    HourlyPartnerTotal,
+    HourlyTotal,
+    RollupState,
+)
 from livereferrals.events import log
 from livereferrals.events.locking import lock_singleton
 from livereferrals.tracking.models import Confirmation
@@ -27,6 +35,10 @@ BATCH = 1000
 """Events rolled up in one transaction at most, so that the lock is never held long."""
 
 TOTALS: tuple[type[models.Model], ...] = (HourlyTotal, DailyPartnerTotal, DailyLinkTotal)
+RECENT: tuple[type[models.Model], ...] = (HourlyPartnerTotal, HourlyLinkTotal)
+"""Kept for `RECENT_SPAN` only: by the hour of each partner for ever would be most of the database."""
+RECENT_SPAN = timedelta(hours=50)
+"""Longer than the longest range that is shown by hours of a partner: a day of 25 hours, and the one before it."""
 
 
 def advance() -> int:
@@ -87,14 +99,15 @@ def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> N
             extra={"action": "rollup.zone"},
         )
     elif state.time_zone:
-        for model in TOTALS:
+        for model in (*TOTALS, *RECENT):
             model._default_manager.using(alias).all().delete()
         state.seq = 0
     state.time_zone = zone
 
 
 def _add(events: list[Event], *, alias: str) -> None:
-    """Add the events to all three tables: at most one query and three statements."""
+    """Add the events to all tables, and forget hours that are too old: at most one query and seven statements."""
+    recent = timezone.now() - RECENT_SPAN
     zone = timezone.get_default_timezone()
     times = confirmation_times(events, using=alias)
     found = [delta for event in events for delta in deltas.deltas(event, confirmed_at=times)]
@@ -111,9 +124,19 @@ def _add(events: list[Event], *, alias: str) -> None:
     def link_day(delta: Delta) -> tuple[Any, ...] | None:
         return (delta.link, ranges.day_of(delta.moment, zone=zone), *kind(delta)) if delta.link else None
 
+    def partner_hour(delta: Delta) -> tuple[Any, ...] | None:
+        return (delta.partner, *hour(delta)) if delta.partner and delta.moment >= recent else None
+
+    def link_hour(delta: Delta) -> tuple[Any, ...] | None:
+        return (delta.link, *hour(delta)) if delta.link and delta.moment >= recent else None
+
     _upsert(HourlyTotal, ("starts_at",), deltas.add_up(found, bucket=hour), alias=alias)
     _upsert(DailyPartnerTotal, ("partner", "day"), deltas.add_up(found, bucket=partner_day), alias=alias)
     _upsert(DailyLinkTotal, ("link", "day"), deltas.add_up(found, bucket=link_day), alias=alias)
+    _upsert(HourlyPartnerTotal, ("partner", "starts_at"), deltas.add_up(found, bucket=partner_hour), alias=alias)
+    _upsert(HourlyLinkTotal, ("link", "starts_at"), deltas.add_up(found, bucket=link_hour), alias=alias)
+    for model in RECENT:
+        model._default_manager.using(alias).filter(starts_at__lt=recent).delete()
 
 
 def _upsert(

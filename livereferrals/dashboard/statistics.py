@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Sum
-
-from livereferrals.dashboard import deltas, rollups
-from livereferrals.dashboard.deltas import COLUMNS, Sums
-from livereferrals.dashboard.models import HourlyTotal
+from livereferrals.dashboard import ranges, rollups, sources
+from livereferrals.dashboard.deltas import Sums
+from livereferrals.dashboard.sources import EVERYBODY, By
 from livereferrals.events import log
-from livereferrals.events.models import Event
 from livereferrals.tracking import amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from django.db.models import QuerySet
+    from collections.abc import Collection, Hashable, Mapping
+    from datetime import tzinfo
 
     from livereferrals.dashboard.ranges import Span
+    from livereferrals.dashboard.sources import Key, Whose
     from livereferrals.events.log import Bounds
 
 TAIL = 500
@@ -32,11 +29,11 @@ RATE_UNIT = Decimal("0.000001")
 class Numbers:
     """What adds up in one span of time, at one cursor."""
 
-    hits: int
-    visitors: int
-    claims: int
-    confirmations: int
-    reversals: int
+    hits: int = 0
+    visitors: int = 0
+    claims: int = 0
+    confirmations: int = 0
+    reversals: int = 0
     amounts: Mapping[str, Decimal]
     """One sum for each currency that occurs, by its code, in order; never added up across."""
 
@@ -48,40 +45,61 @@ class Numbers:
         return amounts.CONTEXT.divide(Decimal(self.confirmations), Decimal(self.visitors)).quantize(RATE_UNIT)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One bar of a chart."""
+
+    span: Span
+    numbers: Numbers
+
+
 def keep_tail_short() -> None:
     """Bring the rollups forward where many events lie after them. Writes: call it before reading at one moment."""
     if log.bounds().head - rollups.position().seq > TAIL:
         rollups.advance()
 
 
-def numbers(span: Span, *, at: Bounds) -> Numbers:
+def numbers(span: Span, *, at: Bounds, whose: Whose = EVERYBODY) -> Numbers:
     """Return the numbers of the span by the events up to the log's head `at`.
 
     To be called where `at` was read, inside `snapshots.one_moment()`. Three queries, one more if something was reversed.
     """
-    totals = _rolled_up(HourlyTotal.objects.filter(starts_at__gte=span.start, starts_at__lt=span.end))
-    for currency, sums in _tail(span, after=rollups.position().seq, upto=at.head).items():
-        totals[currency] = totals.get(currency, Sums()) + sums
-    return _numbers(totals)
+    return _numbers({currency: found for (_, currency), found in sources.sums(span, at=at, whose=whose).items()})
 
 
-def _rolled_up(rows: QuerySet[HourlyTotal]) -> dict[str, Sums]:
-    """Return the sums of rollup rows by currency. One query; `SUM` in the database, over whole numbers."""
-    sums_of = {f"sum_{name}": Sum(name) for name in COLUMNS}
-    found = rows.order_by("currency").values("currency").annotate(**sums_of).values_list("currency", *sums_of)
-    # PostgreSQL's SUM of bigint is a numeric.
-    return {currency: Sums(**dict(zip(COLUMNS, map(int, sums), strict=True))) for currency, *sums in found}
+def divided(
+    span: Span, *, at: Bounds, by: By, whose: Whose = EVERYBODY, only: Collection[Any] | None = None
+) -> dict[Any, Numbers]:
+    """Return the numbers of the span by partner, link or trigger; those where nothing happened are left out.
+
+    As many queries as `numbers`.
+    """
+    return _by_bucket(sources.sums(span, at=at, whose=whose, by=by, only=only))
 
 
-def _tail(span: Span, *, after: int, upto: int) -> dict[str, Sums]:
-    """Return what the events after the rollups add to the span, by currency. At most two queries."""
-    if after >= upto:
-        return {}
-    fields = ("type", "occurred_at", "data", "partner", "link")
-    events = list(Event.objects.filter(seq__gt=after, seq__lte=upto).only(*fields))
-    times = rollups.confirmation_times(events)
-    found = (delta for event in events for delta in deltas.deltas(event, confirmed_at=times))
-    return deltas.add_up(found, bucket=lambda delta: delta.currency if delta.moment in span else None)
+def steps(span: Span, *, at: Bounds, zone: tzinfo, hourly: bool, whose: Whose = EVERYBODY) -> tuple[Step, ...]:
+    """Return the numbers of each of the zone's hours or days of the span, in order, empty ones too.
+
+    As many queries as `numbers`.
+    """
+    by = By.HOUR if hourly else By.DAY
+    found = _by_bucket(sources.sums(span, at=at, whose=whose, by=by))
+    nothing = Numbers(amounts={})
+    parts = ranges.hours(span, zone=zone) if hourly else ranges.days(span, zone=zone)
+    return tuple(
+        Step(
+            span=part,
+            numbers=found.get(part.start if hourly else ranges.day_of(part.start, zone=zone), nothing),
+        )
+        for part in parts
+    )
+
+
+def _by_bucket(totals: Mapping[Key, Sums]) -> dict[Hashable, Numbers]:
+    buckets: dict[Hashable, dict[str, Sums]] = {}
+    for (bucket, currency), found in totals.items():
+        buckets.setdefault(bucket, {})[currency] = found
+    return {bucket: _numbers(found) for bucket, found in buckets.items()}
 
 
 def _numbers(totals: Mapping[str, Sums]) -> Numbers:

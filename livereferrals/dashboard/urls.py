@@ -7,6 +7,7 @@ from django.urls import path
 from livereferrals.dashboard import links
 from livereferrals.dashboard.exporting import export_view
 from livereferrals.dashboard.views import page_view
+from livereferrals.streaming.urls import urlpatterns as feed
 
 app_name = "livereferrals_dashboard"
 
@@ -14,4 +15,5 @@ urlpatterns = [
     path("", page_view("overview"), name="overview"),
     path("links/", page_view("links"), name="links"),
     path("links/export.csv", export_view(links.PAGE, links.LISTING), name="links_export"),
+    *feed,
 ]

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livereferrals.dashboard.ranges import Range, day_of, hour_of, midnight, span_of
+from livereferrals.dashboard.ranges import Range, day_of, days, hour_of, hours, midnight, span_before, span_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
@@ -69,3 +70,29 @@ def test_name_of_a_span_changes_when_the_range_turns_over():
     before = span_of(Range.TODAY, now=utc("2026-11-21T22:59"), zone=BERLIN)
     after = span_of(Range.TODAY, now=utc("2026-11-21T23:00"), zone=BERLIN)
     assert before.name != after.name
+
+
+@given(
+    now=st.integers(946_684_800, 2_208_988_800).map(lambda second: datetime.fromtimestamp(second, UTC)),
+    zone=st.sampled_from([*ZONES, ZoneInfo("Australia/Lord_Howe")]),
+)
+def test_hours_and_days_of_a_span_join_without_gap(now, zone):
+    """dashboard-48"""
+    for chosen in (Range.TODAY, Range.DAY, Range.WEEK):
+        span = span_of(chosen, now=now, zone=zone)
+        for parts in (
+            list(hours(span, zone=zone)),
+            *([list(days(span, zone=zone))] if chosen is not Range.DAY else []),
+        ):
+            assert parts[0].start == span.start
+            assert parts[-1].end == span.end
+            assert all(one.end == other.start for one, other in pairwise(parts))
+
+
+@pytest.mark.parametrize("chosen", list(Range))
+def test_span_before_ends_where_the_span_begins(chosen):
+    """dashboard.md 2: the change against the range before"""
+    now = utc("2026-11-21T09:30")
+    before, span = span_before(chosen, now=now, zone=BERLIN), span_of(chosen, now=now, zone=BERLIN)
+    assert before.end == span.start
+    assert abs((before.end - before.start) - (span.end - span.start)) <= timedelta(hours=1)

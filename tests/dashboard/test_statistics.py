@@ -9,7 +9,9 @@ import pytest
 from django.utils import timezone
 
 from livereferrals.dashboard import rollups, statistics
+from livereferrals.dashboard.models import HourlyPartnerTotal
 from livereferrals.dashboard.ranges import Range, span_of
+from livereferrals.dashboard.sources import By, Whose
 from livereferrals.dashboard.statistics import Numbers
 from livereferrals.events import log
 from livereferrals.events.models import Event
@@ -28,15 +30,17 @@ def numbers_now(chosen: Range = Range.TODAY, *, now: datetime = NOW) -> Numbers:
     return statistics.numbers(span, at=log.bounds())
 
 
-def recount(chosen: Range, *, now: datetime) -> Numbers:
-    """The same from all events and confirmations, the slow and obvious way."""
+def recount(chosen: Range, *, now: datetime, **where: object) -> Numbers:
+    """The same from all events and confirmations, the slow and obvious way; of one partner or link where one is named."""
     span = span_of(chosen, now=now, zone=timezone.get_default_timezone())
-    events = [event for event in Event.objects.filter(seq__isnull=False) if event.occurred_at in span]
+    events = [event for event in Event.objects.filter(seq__isnull=False, **where) if event.occurred_at in span]
     kinds = defaultdict(list)
     for event in events:
         kinds[event.type].append(event)
-    standing = {str(row.pk): row for row in Confirmation.objects.all() if row.occurred_at in span}
-    taken = list(Event.objects.filter(type="reversal"))
+    mine = {str(event.data["confirmation"]) for event in Event.objects.filter(type="confirmation", **where)}
+    rows = {str(row.pk): row for row in Confirmation.objects.all()}
+    standing = {pk: rows[pk] for pk in mine if rows[pk].occurred_at in span}
+    taken = list(Event.objects.filter(type="reversal", **where))
     gone = {event.data["confirmation"] for event in taken if not event.data["partial"]}
     sums: dict[str, Decimal] = defaultdict(Decimal)
     for row in standing.values():
@@ -61,7 +65,8 @@ def recount(chosen: Range, *, now: datetime) -> Numbers:
 class Story:
     """Things that happen by chance."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, now: datetime = NOW) -> None:
+        self.now = now
         self.chance = random.Random(seed)  # noqa: S311 - a test's dice
         self.links = [make_link(), make_link(owner="house")]
         self.standing: list[Confirmation] = []
@@ -72,7 +77,7 @@ class Story:
 
     def moment(self) -> datetime:
         hours = self.chance.choice([0, 0, 1, 5, 13, 30, 200, 900])
-        return NOW - timedelta(hours=hours, minutes=self.chance.randrange(60))
+        return self.now - timedelta(hours=hours, minutes=self.chance.randrange(60))
 
     def link(self) -> ReferralLink:
         return self.chance.choice(self.links)
@@ -112,6 +117,70 @@ def test_numbers_equal_the_database_after_every_step(seed):
     rollups.advance()
     for chosen in Range:
         assert numbers_now(chosen) == recount(chosen, now=NOW)
+
+
+@pytest.mark.parametrize("chosen", list(Range))
+def test_numbers_of_one_partner_and_one_link_equal_the_database(chosen):
+    """dashboard-7: also of the hours of the last days"""
+    now = timezone.now()
+    story = Story(7, now=now)
+    zone = timezone.get_default_timezone()
+    theirs, house = story.links
+    for count in range(STEPS):
+        story.step()
+        if count % 15:
+            continue
+        span, bounds = span_of(chosen, now=now, zone=zone), log.bounds()
+        by_partner = statistics.divided(span, at=bounds, by=By.PARTNER)
+        by_link = statistics.divided(span, at=bounds, by=By.LINK)
+        nothing = Numbers(amounts={})
+        uid = theirs.partner.uid
+        of_partner = recount(chosen, now=now, partner=uid)
+        assert statistics.numbers(span, at=bounds, whose=Whose(partners=frozenset({uid}))) == of_partner
+        assert by_partner.get(uid, nothing) == of_partner
+        for link in (theirs, house):
+            of_link = recount(chosen, now=now, link=link.pk)
+            assert statistics.numbers(span, at=bounds, whose=Whose(link=link.pk)) == of_link
+            assert by_link.get(link.pk, nothing) == of_link
+        assert set(by_partner) <= {uid}
+        assert statistics.divided(span, at=bounds, by=By.PARTNER, only=["none"]) == {}
+        assert set(statistics.divided(span, at=bounds, by=By.LINK, whose=Whose(partners=frozenset({uid})))) <= {
+            theirs.pk
+        }
+
+
+@pytest.mark.parametrize(("chosen", "hourly", "count"), [(Range.DAY, True, 24), (Range.WEEK, False, 7)])
+def test_steps_of_a_chart_add_up_to_the_numbers(chosen, hourly, count):
+    """dashboard-7, dashboard-48"""
+    now = timezone.now()
+    story = Story(11, now=now)
+    zone = timezone.get_default_timezone()
+    for _ in range(STEPS):
+        story.step()
+    span, bounds = span_of(chosen, now=now, zone=zone), log.bounds()
+    for whose in (Whose(), Whose(partners=frozenset({story.links[0].partner.uid})), Whose(link=story.links[1].pk)):
+        steps = statistics.steps(span, at=bounds, zone=zone, hourly=hourly, whose=whose)
+        whole = statistics.numbers(span, at=bounds, whose=whose)
+        assert len(steps) == count
+        assert (steps[0].span.start, steps[-1].span.end) == (span.start, span.end)
+        for name in ("hits", "visitors", "claims", "confirmations", "reversals"):
+            assert sum(getattr(step.numbers, name) for step in steps) == getattr(whole, name)
+        for currency, amount in whole.amounts.items():
+            assert sum(step.numbers.amounts.get(currency, 0) for step in steps) == amount
+
+
+def test_hours_of_a_partner_are_forgotten_after_two_days():
+    """dashboard.md 3: what is kept for ever is by the day"""
+    link = make_link()
+    now = timezone.now()
+    makers.hit(link, at=now - timedelta(hours=60))
+    makers.hit(link, at=now)
+    rollups.advance()
+    assert [row.hits for row in HourlyPartnerTotal.objects.all()] == [1]
+    HourlyPartnerTotal.objects.update(starts_at=now - timedelta(hours=51))
+    makers.hit(link, at=now)
+    rollups.advance()
+    assert [row.hits for row in HourlyPartnerTotal.objects.all()] == [1]
 
 
 def test_amounts_are_never_added_up_across_currencies():

@@ -1,0 +1,187 @@
+"""Where the numbers come from: rollup rows up to their place in the log, and the events after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Sum
+from django.utils import timezone
+
+from livereferrals.dashboard import deltas, ranges, rollups
+from livereferrals.dashboard.deltas import COLUMNS, Sums
+from livereferrals.dashboard.models import (
+    DailyLinkTotal,
+    DailyPartnerTotal,
+    HourlyLinkTotal,
+    HourlyPartnerTotal,
+    HourlyTotal,
+)
+from livereferrals.events.models import Event
+from livereferrals.tracking.models import ReferralLink
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+
+    from django.db.models import Model, QuerySet
+
+    from livereferrals.dashboard.deltas import Delta
+    from livereferrals.dashboard.ranges import Span
+    from livereferrals.events.log import Bounds
+
+
+class By(StrEnum):
+    """What the numbers of a span are divided by."""
+
+    TOTAL = "total"
+    HOUR = "hour"
+    """The beginning of the project's hour, in UTC."""
+    DAY = "day"
+    """The project's day."""
+    PARTNER = "partner"
+    """The partner's uid; what belongs to the house is left out."""
+    LINK = "link"
+    """The link's id; claims, which have no link, are left out."""
+    TRIGGER = "trigger"
+    """The trigger's name; hits and claims, which have none, under the empty one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Whose numbers are asked for; the default is everybody's, the house's too."""
+
+    partners: frozenset[str] | None = None
+    """These partners' alone, by uid."""
+    link: uuid.UUID | None = None
+    """This link's alone."""
+
+
+EVERYBODY = Whose()
+
+Key = tuple["Hashable", str]
+"""A bucket and a currency, which is empty for what has no amount."""
+
+
+def sums(
+    span: Span, *, at: Bounds, whose: Whose = EVERYBODY, by: By = By.TOTAL, only: Collection[Any] | None = None
+) -> dict[Key, Sums]:
+    """Return what happened in the span by the events up to the log's head `at`, by bucket and currency.
+
+    `only` names the buckets that are wanted, of partners or of links. To be called where `at` was read, inside
+    `snapshots.one_moment()`. Three queries, one more if something was reversed.
+
+    A span that is no whole number of the project's days, or `By.HOUR`, of single partners or links, is known for the
+    last `rollups.RECENT_SPAN` only.
+    """
+    found = _rolled_up(span, whose=whose, by=by, only=only)
+    for key, more in _tail(span, after=rollups.position().seq, upto=at.head, whose=whose, by=by, only=only).items():
+        found[key] = found.get(key, Sums()) + more
+    return found
+
+
+# --- rollups -----------------------------------------------------------------------------------------------------------
+
+
+def _rolled_up(span: Span, *, whose: Whose, by: By, only: Collection[Any] | None) -> dict[Key, Sums]:
+    """Return the sums of rollup rows. One query; `SUM` in the database, over whole numbers."""
+    rows, time = _rows(span, whose=whose, by=by)
+    column = {By.TOTAL: "", By.HOUR: time, By.DAY: time}.get(by, str(by))
+    if only is not None:
+        rows = rows.filter(**{f"{column}__in": list(only)})
+    names = (column, "currency") if column else ("currency",)
+    of = {f"sum_{name}": Sum(name) for name in COLUMNS}
+    bucket = _bucket_of_row(by, time)
+    totals: dict[Key, Sums] = {}
+    for row in rows.order_by(*names).values(*names).annotate(**of).values_list(*names, *of):
+        key = (bucket(row[0]) if column else "", row[len(names) - 1])
+        # PostgreSQL's SUM of bigint is a numeric.
+        more = Sums(**dict(zip(COLUMNS, map(int, row[len(names) :]), strict=True)))
+        totals[key] = totals.get(key, Sums()) + more
+    return totals
+
+
+def _rows(span: Span, *, whose: Whose, by: By) -> tuple[QuerySet[Any], str]:
+    """Return the rows of the table that knows these numbers, and the name of its column of time."""
+    hourly = by is By.HOUR or not _is_whole_days(span)
+    model: type[Model]
+    if whose.link is not None or by is By.LINK:
+        model = HourlyLinkTotal if hourly else DailyLinkTotal
+    elif whose.partners is not None or by is By.PARTNER:
+        model = HourlyPartnerTotal if hourly else DailyPartnerTotal
+    else:
+        model, hourly = HourlyTotal, True
+    rows = _narrowed(model, whose)
+    if hourly:
+        return rows.filter(starts_at__gte=span.start, starts_at__lt=span.end), "starts_at"
+    zone = timezone.get_default_timezone()
+    first, beyond = ranges.day_of(span.start, zone=zone), ranges.day_of(span.end, zone=zone)
+    return rows.filter(day__gte=first, day__lt=beyond), "day"
+
+
+def _narrowed(model: type[Model], whose: Whose) -> QuerySet[Any]:
+    rows = model._default_manager.all()
+    if whose.link is not None:
+        return rows.filter(link=whose.link)
+    if whose.partners is None:
+        return rows
+    if model in {HourlyLinkTotal, DailyLinkTotal}:
+        return rows.filter(link__in=ReferralLink.objects.filter(partner__uid__in=whose.partners).values("pk"))
+    return rows.filter(partner__in=whose.partners)
+
+
+def _is_whole_days(span: Span) -> bool:
+    zone = timezone.get_default_timezone()
+    return all(ranges.midnight(ranges.day_of(end, zone=zone), zone=zone) == end for end in (span.start, span.end))
+
+
+def _bucket_of_row(by: By, time: str) -> Callable[[Any], Hashable]:
+    if by is By.DAY and time == "starts_at":
+        zone = timezone.get_default_timezone()
+        return lambda moment: ranges.day_of(moment, zone=zone)
+    return lambda value: value
+
+
+# --- the tail ----------------------------------------------------------------------------------------------------------
+
+
+def _tail(
+    span: Span, *, after: int, upto: int, whose: Whose, by: By, only: Collection[Any] | None
+) -> Mapping[Key, Sums]:
+    """Return what the events after the rollups add. At most two queries."""
+    if after >= upto:
+        return {}
+    bucket = _bucket_of_delta(by)
+
+    def key(delta: Delta) -> Key | None:
+        if delta.moment not in span:
+            return None
+        found = bucket(delta)
+        return None if found is None or (only is not None and found not in only) else (found, delta.currency)
+
+    return deltas.add_up(_deltas_after(after, upto=upto, whose=whose), bucket=key)
+
+
+def _deltas_after(after: int, *, upto: int, whose: Whose) -> Iterator[Delta]:
+    events = Event.objects.filter(seq__gt=after, seq__lte=upto).only("type", "occurred_at", "data", "partner", "link")
+    if whose.link is not None:
+        events = events.filter(link=whose.link)
+    elif whose.partners is not None:
+        events = events.filter(partner__in=whose.partners)
+    read = list(events)
+    times = rollups.confirmation_times(read)
+    for event in read:
+        yield from deltas.deltas(event, confirmed_at=times)
+
+
+def _bucket_of_delta(by: By) -> Callable[[Delta], Hashable | None]:
+    zone = timezone.get_default_timezone()
+    return {
+        By.TOTAL: lambda delta: "",
+        By.HOUR: lambda delta: ranges.hour_of(delta.moment, zone=zone),
+        By.DAY: lambda delta: ranges.day_of(delta.moment, zone=zone),
+        By.PARTNER: lambda delta: delta.partner or None,
+        By.LINK: lambda delta: delta.link,
+        By.TRIGGER: lambda delta: delta.trigger,
+    }[by]
