@@ -37,6 +37,7 @@ def access(base_url: str, made: dict[str, Any], receiver: Receiver) -> dict[str,
         },
         "feed": {
             "ws_url": f"{base_url.replace('http', 'ws', 1)}/referrals/feed/v1/ws",
+            **{f"{name}_url": f"{base_url}/referrals/feed/v1/{name}" for name in ("sse", "poll", "ticket")},
             "token": made["token"],
         },
         "receiver": {"url": receiver.url, "log_url": receiver.log_url},

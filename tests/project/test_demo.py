@@ -79,7 +79,7 @@ def test_access_has_every_key_and_absolute_urls(keys: Keys) -> None:
         "shop": {"signup_url", "login_url", "logout_url", "buy_url"},
         "partner": {"uid", "name", "link_url", "param_url"},
         "user_link": {"link_url", "param_url"},
-        "feed": {"ws_url", "token"},
+        "feed": {"ws_url", "sse_url", "poll_url", "ticket_url", "token"},
         "receiver": {"url", "log_url"},
     }
     base, uid = keys["base_url"], keys["partner"]["uid"]
