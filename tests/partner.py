@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Iterator
 
 HOST = "127.0.0.1"
@@ -91,12 +92,13 @@ OK = Answer()
 class PartnerSink:
     """The server: `calls` are in order of arrival; `answer_with(...)` queues answers, then `default` holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[Call] = []
         self.default = OK
         self.port = 0
         self.connections = 0
         """TCP connections opened so far."""
+        self._tls = tls
         self._queue: deque[Answer] = deque()
         self._by_path: dict[str, Answer] = {}
         self._loop = asyncio.new_event_loop()
@@ -108,7 +110,7 @@ class PartnerSink:
 
     def url(self, target: str = "/callback") -> str:
         """Return the address of a path, with its query, at this server."""
-        return f"http://{HOST}:{self.port}{target}"
+        return f"{'http' if self._tls is None else 'https'}://{HOST}:{self.port}{target}"
 
     def answer_with(self, *answers: Answer) -> None:
         """Answer the next calls so, one after the other."""
@@ -151,7 +153,7 @@ class PartnerSink:
         self._loop.run_forever()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._converse, HOST, self.port, limit=HEAD_LIMIT)
+        self._server = await asyncio.start_server(self._converse, HOST, self.port, limit=HEAD_LIMIT, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         self._ready.set()
 
@@ -247,9 +249,9 @@ class PartnerSink:
 
 
 @contextlib.contextmanager
-def partner_sink() -> Iterator[PartnerSink]:
-    """Run a partner's server in a thread."""
-    sink = PartnerSink()
+def partner_sink(*, tls: ssl.SSLContext | None = None) -> Iterator[PartnerSink]:
+    """Run a partner's server in a thread; with a context it speaks TLS."""
+    sink = PartnerSink(tls=tls)
     sink.start()
     try:
         yield sink

@@ -33,6 +33,7 @@ BODY_TIME_S: Final = 2.0
 MAX_KEPT_HEADERS: Final = 32
 MAX_ERROR: Final = 300
 CERTIFICATE_CAUSES: Final = {
+    9: "the certificate is not valid yet",
     10: "the certificate has expired",
     18: "the certificate is self-signed",
     19: "a certificate in the chain is self-signed",
@@ -178,6 +179,8 @@ def _kept(response: aiohttp.ClientResponse) -> list[list[str]]:
 def _failed(error: Exception, call: Call, flight: Flight) -> Reply:
     if flight.refused and not flight.opened:
         return Reply(outcome=Outcome.BLOCKED, error=guard.REFUSED_ADDRESS)
+    if _is_torn_handshake(error, flight):
+        return Reply(outcome=Outcome.TLS, error="the server hung up in the middle of the TLS handshake")
     outcome = _outcome_of(error)
     if outcome is Outcome.TIMEOUT and not flight.has_left:
         outcome = Outcome.TIMEOUT_CONNECT
@@ -185,6 +188,15 @@ def _failed(error: Exception, call: Call, flight: Flight) -> Reply:
         told = masking.trace(error, call.secrets)
         logger.error("A callback failed in an unexpected way.\n%s", told, extra={"action": "callback.error"})
     return Reply(outcome=outcome, error=_cause(error, outcome))
+
+
+def _is_torn_handshake(error: Exception, flight: Flight) -> bool:
+    """Whether the server took the connection and hung up before TLS stood: one that knows old versions alone may."""
+    if flight.origin.scheme != "https" or isinstance(error, aiohttp.ClientProxyConnectionError):
+        return False
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(error.os_error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError))
 
 
 def _outcome_of(error: Exception) -> Outcome:

@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 SILENT: Final = 50
 SLACK_S: Final = 3.0
-NAMES: Final = {"unknown.example": "unknown", "empty.example": [], "failing.example": "fails"}
+NAMES: Final[dict[str, list[str] | str]] = {"unknown.example": "unknown", "empty.example": [], "failing.example": "fails"}
 PUBLIC: Final = Rules.of(allow=(), block=(), ports=(80,))
 
 
@@ -60,7 +60,8 @@ async def send(url: str, names: NameServer, rules: Rules) -> Reply:
 @pytest.fixture(scope="module")
 def story(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Story]:
     with name_server() as server, committed_rows(django_db_blocker):
-        server.names |= NAMES | {f"silent{number}.example": "silent" for number in range(SILENT)}
+        server.names |= NAMES
+        server.names |= {f"silent{number}.example": "silent" for number in range(SILENT)}
         cases = {
             name: Case(url=f"https://{name}/", timeout_s=30, is_slow=name.startswith("silent")) for name in server.names
         }
