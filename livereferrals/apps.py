@@ -28,6 +28,7 @@ class LiveReferralsConfig(AppConfig):
         # Models may be imported from here on, no sooner.
         from livereferrals import checks
         from livereferrals.callbacks.erasing import forget_deleted_user
+        from livereferrals.streaming import revocation
         from livereferrals.tracking.claiming import claim_at_login
         from livereferrals.triggers import registry
 
@@ -36,6 +37,7 @@ class LiveReferralsConfig(AppConfig):
         pre_delete.connect(forget_deleted_user, sender=get_user_model(), dispatch_uid="livereferrals.forget")
         post_migrate.connect(_make_log, sender=self, dispatch_uid="livereferrals.log")
         registry.connect_all()
+        revocation.connect()
 
 
 def _make_log(*, using: str, apps: Apps = global_apps, **kwargs: object) -> None:

@@ -1,4 +1,4 @@
-"""Hints: "there is something new in the log". They carry no data; losing one delays a reader by a poll interval.
+"""Hints: "there is something new in the log", or among the feed tokens. They carry no data; losing one delays a reader.
 
 Inside a process a hint is a call to each listener, from whichever thread has it. To other processes it goes over the
 channel layer, where the host has one.
@@ -30,7 +30,12 @@ LISTEN_RETRY_S = 1.0
 REJOIN_S = 3600.0
 _FAMILY = ids.random_identifier(12)
 
-_listeners: set[Callable[[], None]] = set()
+LOG = "log"
+"""What a hint is about: new events."""
+TOKENS = "tokens"
+"""What a hint is about: some feed token, or its partner, is not what it was."""
+
+_listeners: dict[str, set[Callable[[], None]]] = {LOG: set(), TOKENS: set()}
 _lock = threading.Lock()
 
 
@@ -39,22 +44,23 @@ def process_name() -> str:
     return f"{_FAMILY}-{os.getpid()}"
 
 
-def add_listener(listener: Callable[[], None]) -> None:
+def add_listener(listener: Callable[[], None], *, about: str = LOG) -> None:
     """Call `listener` at each hint, from any thread: it must be quick and thread-safe."""
     with _lock:
-        _listeners.add(listener)
+        _listeners[about].add(listener)
 
 
-def remove_listener(listener: Callable[[], None]) -> None:
+def remove_listener(listener: Callable[[], None], *, about: str = LOG) -> None:
     """Stop calling `listener`."""
     with _lock:
-        _listeners.discard(listener)
+        _listeners[about].discard(listener)
 
 
-def notify() -> None:
+def notify(about: str = LOG) -> None:
     """Wake every reader of this process; one that fails is logged and holds up no other."""
     with _lock:
-        listeners = list(_listeners)
+        # What a newer version of this package hints at is not for this one.
+        listeners = list(_listeners.get(about, ()))
     for listener in listeners:
         try:
             listener()
@@ -68,24 +74,24 @@ def crosses_processes() -> bool:
     return layer is not None and not isinstance(layer, InMemoryChannelLayer)
 
 
-async def aannounce() -> None:
+async def aannounce(about: str = LOG) -> None:
     """Send a hint to the other processes over the channel layer; log and go on when the layer is away."""
     layer = get_channel_layer()
     if layer is None:
         return
     try:
         async with asyncio.timeout(ANNOUNCE_TIMEOUT_S):
-            await layer.group_send(GROUP, {"type": "livereferrals.hint", "origin": process_name()})
+            await layer.group_send(GROUP, {"type": "livereferrals.hint", "origin": process_name(), "about": about})
     except Exception:  # the layer is the host's: whatever it raises, the log has the events
         logger.warning(
             "A hint could not be sent; watchers elsewhere poll.", exc_info=True, extra={"action": "hint.lost"}
         )
 
 
-def announce() -> None:
+def announce(about: str = LOG) -> None:
     """Send a hint to the other processes from a plain thread."""
     if crosses_processes():
-        async_to_sync(aannounce)()
+        async_to_sync(aannounce)(about)
 
 
 async def receive_forever() -> None:
@@ -130,7 +136,7 @@ async def _receive(channel: str) -> None:
                 await _layer().group_add(GROUP, channel)
                 continue
             if message.get("origin") != process_name():
-                notify()
+                notify(message.get("about", LOG))
     finally:
         await _leave(channel)
 

@@ -25,7 +25,7 @@ CROWD_LIMITS = {
 
 
 @contextlib.asynccontextmanager
-async def crowd(server: HostServer, token: str, count: int, **parameters: object) -> AsyncIterator[list[RawFeed]]:
+async def crowd(server: HostServer, token: str, count: int, **parameters: Any) -> AsyncIterator[list[RawFeed]]:
     """Hold `count` connections of one token open, each greeted."""
     gate = asyncio.Semaphore(CONNECTING)
     async with contextlib.AsyncExitStack() as stack:
