@@ -23,7 +23,9 @@ COOKIE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z", re.ASCII)
 """A cookie's name: a token (RFC 6265, 4.1.1)."""
 BROWSERS_KEEP_S: Final = 400 * 86_400
 """Seconds that browsers keep a cookie at most (RFC 6265bis, 5.5)."""
-TIMES: Final = frozenset({"REPEAT_WINDOW", "ATTRIBUTION_WINDOW", "COOKIE_MAX_AGE", "FEED_RETENTION", "FEED_MAX_AGE"})
+TIMES: Final = frozenset(
+    {"REPEAT_WINDOW", "ATTRIBUTION_WINDOW", "COOKIE_MAX_AGE", "RETENTION", "FEED_RETENTION", "FEED_MAX_AGE"}
+)
 PATHS: Final = {
     "ATTRIBUTION": '"ATTRIBUTION": "last_click", or the dotted path of your own f(hits)',
     "CONSENT": '"CONSENT": "mysite.referrals.has_consent", a function of the request',

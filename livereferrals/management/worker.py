@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Any, Final
 
+from livereferrals import housekeeping
 from livereferrals.callbacks.worker import Worker
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 def handle(options: dict[str, Any], stdout: OutputWrapper) -> None:
     """Run one worker; what is under way may end before the process does."""
-    asyncio.run(run(Worker(), stdout))
+    with housekeeping.running():
+        asyncio.run(run(Worker(), stdout))
 
 
 async def run(worker: Worker, stdout: OutputWrapper) -> None:
