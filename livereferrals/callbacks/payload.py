@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from livereferrals.events import wire
-from livereferrals.tracking.amounts import currency_digits
+from livereferrals.tracking.amounts import CONTEXT, currency_digits
 
 if TYPE_CHECKING:
     import uuid
@@ -73,7 +73,7 @@ def values(payload: dict[str, Any], facts: Facts) -> dict[str, str]:
 
 def minor_units(amount: str, currency: str) -> int:
     """Return a canonical amount in the currency's smallest unit: 12.50 EUR is 1250."""
-    return int(Decimal(amount).scaleb(currency_digits(currency)))
+    return int(Decimal(amount).scaleb(currency_digits(currency), context=CONTEXT))
 
 
 def milliseconds(moment: datetime) -> str:
