@@ -101,7 +101,7 @@ def _token(partner: Partner) -> str:
     token = kept.recall("feed_token")
     if token is None or not FeedToken.objects.filter(pk=token.split("_")[1], revoked_at=None).exists():
         printed = io.StringIO()
-        call_command("livereferrals", "token", "issue", "Demo", "--partner", partner.uid, stdout=printed)
+        call_command("livereferrals", "token", "create", "Demo", "--partner", partner.uid, stdout=printed)
         token = printed.getvalue().split()[0]
         kept.keep("feed_token", token)
     return str(token)
