@@ -462,7 +462,7 @@ class Migration(migrations.Migration):
             name='SigningSecret',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('value', livereferrals.callbacks.models.subscriptions.SecretField(default=livereferrals.callbacks.models.subscriptions.new_secret, max_length=100)),
+                ('value', livereferrals.callbacks.models.subscriptions.SecretField(default=livereferrals.callbacks.models.subscriptions.new_secret, max_length=255)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, null=True)),

@@ -189,14 +189,14 @@ def new_secret() -> str:
 
 
 class SecretField(models.CharField):  # type: ignore[type-arg] # the stub's two type parameters are the base's own
-    """The column of a secret: a class of its own, so that encryption can be put here."""
+    """The column of a secret: a class of its own, so that a host can put encryption here, with room for its text."""
 
 
 class SigningSecret(models.Model):
     """A secret that signs a subscription's callbacks; the older one signs along while it has not expired."""
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="secrets")
-    value = SecretField(max_length=100, default=new_secret)
+    value = SecretField(max_length=255, default=new_secret)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
