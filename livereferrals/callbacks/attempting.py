@@ -50,7 +50,7 @@ class Attempt:
                 self._end(Reply(outcome=Outcome.CANCELLED, error="ended by a shutdown after it was sent"))
             raise
         self._end(reply)
-        faults.reach(faults.Point.ANSWERED)
+        faults.reach(faults.Point.ANSWERED, self.job.delivery)
 
     def fail(self, error: BaseException) -> None:
         """End with outcome `error`, unless there is a result: one delivery must not end the worker, whatever is in it."""
@@ -62,7 +62,9 @@ class Attempt:
             self.result = Result(job=self.job, reply=reply, started_at=self._started_at, worker=self._worker)
 
     async def _reply(self, sender: Sender) -> Reply:
-        faults.reach(faults.Point.RENDERING)
+        if self.job.problem:
+            return Reply(outcome=Outcome.ERROR, error=self.job.problem)
+        faults.reach(faults.Point.RENDERING, self.job.delivery)
         try:
             rules = checking.rules()
             self._call = calls.prepare(self.job, rules=rules, at=self._started_at)
@@ -71,7 +73,7 @@ class Attempt:
         except InvalidCallBackURL as error:
             return Reply(outcome=Outcome.BLOCKED, error=str(error.message))
         self._flight = Flight(origin=self._call.origin, rules=rules)
-        faults.reach(faults.Point.STARTED)
+        faults.reach(faults.Point.STARTED, self.job.delivery)
         return await sender.send(self._call, self._flight)
 
     def _end(self, reply: Reply) -> None:

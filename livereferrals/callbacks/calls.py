@@ -53,6 +53,10 @@ class Job:
     """Newest first."""
     timeout_s: int
     config_version: int
+    waited_s: float = 0.0
+    """For how long it was due when it started."""
+    problem: str = ""
+    """Why nothing can be made of its rows; then nothing else here is meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

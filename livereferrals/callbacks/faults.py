@@ -1,6 +1,6 @@
 """Points at which a test may end or fail this process: one for each step of a delivery's state machine.
 
-    with faults.injected(hook):     # hook(point) may raise, wait, or kill the process
+    with faults.injected(hook):     # hook(point, delivery) may raise, wait, or kill the process
 
 Nothing but Python code of this very process installs a hook: no setting, environment variable, row or request is read.
 Without one, as in production, a point costs one comparison.
@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterator
 
 
@@ -47,17 +48,17 @@ class Point(StrEnum):
     """The lease is given back."""
 
 
-_hook: Callable[[Point], None] | None = None
+_hook: Callable[[Point, uuid.UUID | None], None] | None = None
 
 
-def reach(point: Point) -> None:
-    """Say that this point is reached."""
+def reach(point: Point, delivery: uuid.UUID | None = None) -> None:
+    """Say that this point is reached, where it is about one delivery: with which."""
     if _hook is not None:
-        _hook(point)
+        _hook(point, delivery)
 
 
 @contextlib.contextmanager
-def injected(hook: Callable[[Point], None]) -> Iterator[None]:
+def injected(hook: Callable[[Point, uuid.UUID | None], None]) -> Iterator[None]:
     """Call `hook` at each point that any worker of this process reaches, from whichever thread reaches it."""
     global _hook
     before, _hook = _hook, hook

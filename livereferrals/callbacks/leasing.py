@@ -113,23 +113,27 @@ def is_anything_waiting(*, only: int | None = None) -> bool:
     return _wanting(clock.now(alias()), gone=(), only=only).exists()
 
 
-def lease(*, worker: str, limit: int, failing: int | None = None, only: int | None = None) -> Leased:
+def lease(
+    *, worker: str, limit: int, failing: int | None = None, only: int | None = None, watch: clock.Watch | None = None
+) -> Leased:
     """Take up to `limit` endpoints that have something due, longest unserved first, for 60 s.
 
-    `failing`: how many of them may be such whose last call failed; `only`: no other endpoint than this one. One cheap
-    query when there is nothing to do; else one transaction, in which rows that an earlier lease left `sending` are taken
-    back first.
+    `failing`: how many of them may be such whose last call failed; `only`: no other endpoint than this one; `watch`: who
+    notices when the clock jumps. One cheap query when there is nothing to do; else one transaction, in which rows that an
+    earlier lease left `sending` are taken back first.
     """
     limit = min(limit, AT_ONCE)
     if limit <= 0:
         return NOTHING
     gone = _gone_workers()
-    if not _wanting(clock.now(alias()), gone=gone, only=only).exists():
+    now = clock.now(alias())
+    steady = watch is None or watch.is_steady(now)
+    if not _wanting(now, gone=gone, only=only, steady=steady).exists():
         return NOTHING
     with short_transaction(alias()):
         now = clock.now(alias())
         begun = time.monotonic()
-        wanting = _wanting(now, gone=gone, only=only)
+        wanting = _wanting(now, gone=gone, only=only, steady=steady)
         rows = _picked(wanting, now=now, limit=limit, failing=limit if failing is None else failing)
         if not rows:
             return NOTHING
@@ -185,8 +189,10 @@ def room_of(endpoint: Endpoint) -> int:
     return 1 if endpoint.consecutive_failures >= BREAKER_AFTER else endpoint.subscription.max_in_flight
 
 
-def _wanting(now: datetime, *, gone: Sequence[str], only: int | None = None) -> QuerySet[Endpoint]:
-    over = Q(lease_until__lte=now) | Q(lease_until__gt=now + NONSENSE) | Q(leased_by__in=gone)
+def _wanting(now: datetime, *, gone: Sequence[str], only: int | None = None, steady: bool = True) -> QuerySet[Endpoint]:
+    over = Q(leased_by__in=gone)
+    if steady:
+        over |= Q(lease_until__lte=now) | Q(lease_until__gt=now + NONSENSE)
     has_due = Exists(due(now).filter(subscription=OuterRef("pk")))
     has_test = Q(pk__in=due(now).filter(kind=DeliveryKind.TEST).values("subscription"))
     abandoned = Q(lease_token__isnull=False) & over

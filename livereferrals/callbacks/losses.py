@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from livereferrals import conf
-from livereferrals.callbacks import erasing, transitions
+from livereferrals.callbacks import erasing, metrics, transitions
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState
 from livereferrals.callbacks.notices import Notice, delivery_entry
 from livereferrals.callbacks.outcomes import Outcome
@@ -25,7 +25,7 @@ def take_back(alias: str, *, endpoints: Iterable[int], now: datetime) -> list[No
 
     In the lease's transaction. One query when there are none, as nearly always.
     """
-    rows = (
+    rows = list(
         Delivery.objects.using(alias)
         .filter(subscription__in=list(endpoints), state=DeliveryState.SENDING)
         .select_related("subscription__partner")
@@ -38,6 +38,7 @@ def take_back(alias: str, *, endpoints: Iterable[int], now: datetime) -> list[No
         attempt.save(using=alias)
         if delivery.state != DeliveryState.WAITING:
             notices.append(Notice(delivery=delivery, attempt=attempt, final=True))
+    metrics.lost(len(rows))
     entries = [
         delivery_entry(notice.delivery, outcome=notice.delivery.state, reason=notice.delivery.end_reason, now=now)
         for notice in notices

@@ -8,8 +8,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from livereferrals import conf
-from livereferrals.callbacks import faults, housekeeping, leasing, turns
+from livereferrals.callbacks import clock, faults, housekeeping, leasing, metrics, turns
 from livereferrals.callbacks.attempting import Attempt
+from livereferrals.callbacks.progress import Progress
 from livereferrals.callbacks.serving import Board
 from livereferrals.callbacks.setting_aside import is_about_data, settle_one_by_one
 from livereferrals.events import publisher
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from livereferrals.callbacks.calls import Job
-    from livereferrals.callbacks.leasing import Leased
+    from livereferrals.callbacks.leasing import Leased, Ready
     from livereferrals.callbacks.notices import Notice
     from livereferrals.callbacks.sender import Sender
     from livereferrals.callbacks.settling import Result
@@ -49,13 +50,18 @@ class Rounds:
         sender: Sender,
         tell: Callable[[list[Notice]], None],
         rouse: Callable[[], None],
+        slots: int | None = None,
+        only: int | None = None,
     ) -> None:
         self._worker = worker
         self._database = database
         self._sender = sender
         self._tell = tell
         self._rouse = rouse
-        self._board = Board(slots=conf.callbacks.CONCURRENCY, per_origin=conf.callbacks.PER_ORIGIN)
+        self._only = only
+        self._board = Board(slots=slots or conf.callbacks.CONCURRENCY, per_origin=conf.callbacks.PER_ORIGIN)
+        self._clock = clock.Watch()
+        self.progress = Progress()
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
         self._results: list[Result] = []
         self._unsent: dict[uuid.UUID, tuple[int, uuid.UUID]] = {}
@@ -66,6 +72,17 @@ class Rounds:
         self._cleaned_at = float("-inf")
         self._was_full = False
         self._is_busy = False
+        self._has_found = True
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return self._board.in_flight
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing was left to do at the last look."""
+        return self.is_over and not self._has_found
 
     @property
     def is_over(self) -> bool:
@@ -97,6 +114,8 @@ class Rounds:
         await self._put_back()
         await self._turn()
         await self._release()
+        metrics.stands(in_flight=self._board.in_flight, endpoints=len(self._board.served))
+        self.progress.say(time.monotonic())
 
     def leave_all(self) -> None:
         """Start nothing more."""
@@ -111,30 +130,38 @@ class Rounds:
     # --- finding --------------------------------------------------------------------------------------------------------
 
     async def _look(self, now: float) -> None:
-        self._looked_at, self._look_at = now, now + POLL_S
         while self._dues and self._dues[0] <= now:
             heapq.heappop(self._dues)
         faults.reach(faults.Point.LOOKING)
         await self._database.call(publisher.publish_now)
         room, failing = self._board.room, self._board.room_for_failing
-        leased: Leased = await self._database.call(
-            lambda: leasing.lease(worker=self._worker, limit=room, failing=failing)
-        )
+        leased = await self._database.call(lambda: self._lease(room, failing))
         faults.reach(faults.Point.LEASED)
+        self._has_found = bool(leased.leases)
         self._board.add(leased.leases, now=time.monotonic())
         self._tell(leased.notices)
         self._was_full = room <= len(leased.leases) or len(leased.leases) >= leasing.AT_ONCE
         await self._read(self._board.hungry())
         await self._read_tests()
+        # Not before it went well: else the next round has nothing to do, and looks like a database that is back.
+        self._looked_at, self._look_at = now, now + POLL_S
         if self._board.room <= 0:
-            others_wait = await self._database.call(leasing.is_anything_waiting)
+            others_wait = await self._database.call(lambda: leasing.is_anything_waiting(only=self._only))
             self._board.let_go(now=time.monotonic(), others_wait=others_wait)
         if now - self._cleaned_at >= HOUSEKEEPING_S:
             self._cleaned_at = now
             await self._database.call(housekeeping.end_unsendable)
 
+    def _lease(self, room: int, failing: int) -> Leased:
+        with metrics.timed("lease"):
+            return leasing.lease(worker=self._worker, limit=room, failing=failing, only=self._only, watch=self._clock)
+
     async def _read(self, endpoints: list[int]) -> None:
-        found = await self._database.call(lambda: leasing.read(endpoints))
+        def read() -> dict[int, list[Ready]]:
+            with metrics.timed("read"):
+                return leasing.read(endpoints)
+
+        found = await self._database.call(read)
         for key, ready in found.items():
             self._board.served[key].add(ready)
         faults.reach(faults.Point.READ)
@@ -154,7 +181,7 @@ class Rounds:
         if not wish.tokens:
             return
         try:
-            done = await self._database.call(lambda: turns.turn(wish))
+            done = await self._database.call(lambda: _turn(wish))
             faults.reach(faults.Point.TURNED)
         except Exception as error:
             # Whether the starts were committed is not known; that nothing of them was sent, is.
@@ -202,6 +229,7 @@ class Rounds:
         self._board.learn(done)
         self._remember_dues(done)
         self._tell(done.notices)
+        self.progress.started(done.jobs)
         for job in done.jobs:
             self._launch(job)
 
@@ -251,6 +279,12 @@ class Rounds:
         self._board.end(job.endpoint, job.delivery, origin=attempt.origin, answered=answered)
         if attempt.result is not None:
             self._results.append(attempt.result)
+            self.progress.ended(attempt.result)
         else:
             self._unsent[job.delivery] = (job.endpoint, job.token)
         self._rouse()
+
+
+def _turn(wish: turns.Wish) -> Turn:
+    with metrics.timed("turn"):
+        return turns.turn(wish)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 
 from livereferrals.callbacks import turns
 
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 
 
 def is_about_data(error: BaseException) -> bool:
-    """Whether the database refuses what is written, as opposed to being away or busy."""
-    return isinstance(error, DatabaseError) and not isinstance(error, (OperationalError, InterfaceError))
+    """Whether what is written is the trouble, as opposed to a database that is away, busy or read-only."""
+    return not isinstance(error, (OperationalError, InterfaceError, InternalError))
 
 
 def settle_one_by_one(results: Iterable[Result], *, in_flight: Mapping[int, int]) -> list[Turn]:
@@ -37,7 +37,7 @@ def settle_one_by_one(results: Iterable[Result], *, in_flight: Mapping[int, int]
             try:
                 turn = turns.turn(wish)
                 break
-            except DatabaseError as error:
+            except Exception as error:
                 if not is_about_data(error):
                     raise
                 logger.exception(

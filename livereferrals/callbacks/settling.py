@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 
 from livereferrals import conf
-from livereferrals.callbacks import batches, erasing, faults, health, transitions
+from livereferrals.callbacks import batches, erasing, faults, health, metrics, transitions
 from livereferrals.callbacks.health import Health
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState, Endpoint
@@ -181,6 +181,7 @@ def health_of(endpoint: Endpoint) -> Health:
 
 def _keep_late(delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
     """Fill in the `lost` row of that attempt; a late success spares the partner the repeat."""
+    metrics.late()
     attempt = attempt_of(result, late=True)
     erasing.clear_if_erased(delivery, attempt)
     kept = DeliveryAttempt.objects.using(alias()).filter(delivery=delivery, number=attempt.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from livereferrals.callbacks.turns import Stand, Wish
 
+logger = logging.getLogger(__name__)
+
 SECRETS_AT_ONCE: Final = 3
 USED_EVERY: Final = timedelta(hours=1)
 """How exactly `last_used_at` is kept."""
@@ -30,7 +33,7 @@ USED_EVERY: Final = timedelta(hours=1)
 
 def choose(wish: Wish, *, stands: Mapping[int, Stand]) -> list[uuid.UUID]:
     """Return which of the wished starts the endpoints allow after this turn's results."""
-    chosen = []
+    chosen: list[uuid.UUID] = []
     for key, deliveries in wish.starts.items():
         if key in stands:
             stand = stands[key]
@@ -58,7 +61,7 @@ def start(chosen: list[uuid.UUID], *, owned: Mapping[int, Endpoint], now: dateti
     secrets = _secrets({row.subscription_id for row in rows}, now=now)
     places = {delivery: place for place, delivery in enumerate(chosen)}
     rows.sort(key=lambda row: places[row.pk])
-    return [_job(row, owned[row.subscription_id], secrets.get(row.subscription_id, ())) for row in rows]
+    return [_job_of(row, owned[row.subscription_id], secrets.get(row.subscription_id, ()), now=now) for row in rows]
 
 
 def _with_cursor(rows: list[Delivery]) -> list[Delivery]:
@@ -111,7 +114,35 @@ def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[
     return found
 
 
-def _job(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...]) -> Job:
+def _job_of(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...], *, now: datetime) -> Job:
+    """Return the job; one that fails with `error` where the rows are such that none can be made."""
+    try:
+        return _job(row, endpoint, secrets, now=now)
+    except Exception as error:
+        # Whatever is wrong with one delivery must not keep all others from starting, again and again.
+        logger.exception("Delivery %s cannot be started.", row.pk, extra={"action": "callback.error"})
+        token = endpoint.lease_token
+        assert token is not None  # noqa: S101 - for the type checker; an owned endpoint has our lease
+        return Job(
+            delivery=row.pk,
+            endpoint=endpoint.pk,
+            token=token,
+            number=row.attempts,
+            lost=row.lost,
+            payload=None,
+            facts=Facts(delivery=row.pk, attempt=row.attempts),
+            method="",
+            url="",
+            plain_http=False,
+            headers=[],
+            secrets=(),
+            timeout_s=0,
+            config_version=endpoint.config_version,
+            problem=f"{type(error).__name__}, see the log",
+        )
+
+
+def _job(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...], *, now: datetime) -> Job:
     subscription = endpoint.subscription
     hit = row.confirmation.hit if row.confirmation is not None else None
     visitor = row.confirmation.visitor_id if row.confirmation is not None else None
@@ -141,4 +172,5 @@ def _job(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...]) -> Job:
         secrets=secrets,
         timeout_s=subscription.timeout_s,
         config_version=endpoint.config_version,
+        waited_s=(now - row.due_at).total_seconds(),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from livereferrals.callbacks import clock, faults, settling, starting
 from livereferrals.callbacks.health import BREAKER
-from livereferrals.callbacks.leasing import LEASE, alias, origin_of, room_of
+from livereferrals.callbacks.leasing import LEASE, NONSENSE, alias, origin_of, room_of
 from livereferrals.callbacks.models import Endpoint
 from livereferrals.callbacks.transactions import short_transaction
 
@@ -124,7 +124,8 @@ def _lock(tokens: Mapping[int, uuid.UUID], done: Turn) -> dict[int, Endpoint]:
 
 def _renew(endpoints: Mapping[int, Endpoint], *, now: datetime) -> None:
     for key, endpoint in endpoints.items():
-        if endpoint.lease_until is not None and endpoint.lease_until < now + RENEW_BELOW:
+        # One that ends too late was set before the clock jumped back: others would take it for nonsense.
+        if endpoint.lease_until is not None and not now + RENEW_BELOW <= endpoint.lease_until <= now + NONSENSE:
             endpoint.lease_until = now + LEASE
             Endpoint.objects.using(alias()).filter(pk=key, lease_token=endpoint.lease_token).update(
                 lease_until=endpoint.lease_until

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from django.db import connections
 
 from livereferrals import conf
 from livereferrals.callbacks import checking, processes
+from livereferrals.callbacks.pulse import Pulse
 from livereferrals.callbacks.rounds import Rounds
 from livereferrals.callbacks.sender import Sender
 from livereferrals.callbacks.telling import Teller
@@ -28,22 +30,41 @@ from livereferrals.events import hints
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from aiohttp.abc import AbstractResolver
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF_S: Final = (0.25, 10.0)
+BACK_OFF_S: Final = (0.1, 5.0)
 """Pause after the first failed round, and the longest."""
 LAST_WRITES_S: Final = 2.0
 """How long a stopping worker goes on after its grace, to write what it has."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What a worker is told beyond the settings."""
+
+    concurrency: int | None = None
+    """Requests at the same time, in place of `CONCURRENCY`."""
+    endpoint: int | None = None
+    """The only subscription to serve."""
+    once: bool = False
+    """End when nothing is due any more."""
+    health_file: Path | None = None
+    """Written anew every second while the worker is well."""
+
+
 class Worker:
     """One worker."""
 
-    def __init__(self, *, resolver: AbstractResolver | None = None) -> None:
+    def __init__(self, orders: Orders | None = None, *, resolver: AbstractResolver | None = None) -> None:
         self.name = processes.this_process()
+        self.calls = 0
+        """Attempts that it has made, once it has ended."""
+        self._orders = orders or Orders()
+        self._is_hurried = False
         self._resolver = resolver
         self._loop: asyncio.AbstractEventLoop | None = None
         self._awake = asyncio.Event()
@@ -60,6 +81,11 @@ class Worker:
         """Lease and start nothing more, wait for what is under way, and end; from any thread."""
         self._is_stopping = True
         self._rouse()
+
+    def hurry(self) -> None:
+        """Wait for nothing that is under way; from any thread, after `stop`."""
+        self._is_hurried = True
+        self.stop()
 
     def _rouse(self) -> None:
         if self._loop is not None:
@@ -84,6 +110,8 @@ class Worker:
                     sender=sender,
                     tell=teller.tell,
                     rouse=self._awake.set,
+                    slots=self._orders.concurrency,
+                    only=self._orders.endpoint,
                 )
                 await self._work(rounds)
         finally:
@@ -91,21 +119,34 @@ class Worker:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
             await teller.aclose()
-            await database.call(connections.close_all)
-            database.close()
+            await self._part_from(database)
             logger.info("Callback worker %s ended.", self.name, extra={"action": "worker.ended"})
 
-    async def _work(self, rounds: Rounds) -> None:
+    async def _part_from(self, database: WorkThread) -> None:
+        """Close the connection, unless the thread is still waiting for a database that does not answer."""
         try:
-            while not self._is_stopping:
+            async with asyncio.timeout(LAST_WRITES_S):
+                await database.call(connections.close_all)
+        except TimeoutError:
+            logger.warning("The database does not answer; it is left behind.", extra={"action": "worker.left"})
+        database.close()
+
+    async def _work(self, rounds: Rounds) -> None:
+        pulse = Pulse(self._orders.health_file)
+        try:
+            while not (self._is_stopping or (self._orders.once and rounds.is_done)):
                 self._awake.clear()
                 is_hinted, self._is_hinted = self._is_hinted, False
                 if not await self._guarded(partial(rounds.round, is_hinted=is_hinted)):
                     continue
-                await self._sleep(rounds.pause())
+                pulse.beat(worker=self.name, in_flight=rounds.in_flight, calls=rounds.progress.ended_in_all)
+                if not (self._orders.once and rounds.is_done):
+                    await self._sleep(rounds.pause())
             await self._wind_up(rounds)
         finally:
             await rounds.cancel_attempts()
+            self.calls = rounds.progress.ended_in_all
+            pulse.stop()
 
     async def _guarded(self, act: Callable[[], Awaitable[None]]) -> bool:
         """Run one round; whatever goes wrong is logged and tried again after a pause. Returns whether it went well."""
@@ -137,11 +178,19 @@ class Worker:
 
     async def _wind_up(self, rounds: Rounds) -> None:
         """Wait for what is under way, at most for the grace; write every result and give everything back."""
-        grace_ends = time.monotonic() + conf.callbacks.SHUTDOWN_GRACE.total_seconds()
+        grace_s = conf.callbacks.SHUTDOWN_GRACE.total_seconds()
+        try:
+            async with asyncio.timeout(grace_s + LAST_WRITES_S):
+                await self._finish(rounds, grace_ends=time.monotonic() + grace_s)
+        except TimeoutError:
+            # The leases end by themselves, and what was under way is repeated then.
+            logger.warning("The worker ends with results unwritten.", extra={"action": "worker.unwritten"})
+
+    async def _finish(self, rounds: Rounds, *, grace_ends: float) -> None:
         rounds.leave_all()
-        while not rounds.is_over and time.monotonic() < grace_ends + LAST_WRITES_S:
+        while not rounds.is_over:
             self._awake.clear()
-            if time.monotonic() >= grace_ends:
+            if self._is_hurried or time.monotonic() >= grace_ends:
                 await rounds.cancel_attempts()
             if await self._guarded(rounds.settle) and not rounds.is_over:
                 await self._sleep(min(0.5, max(0.0, grace_ends - time.monotonic())))

@@ -12,13 +12,14 @@ from django.utils import timezone
 
 from livereferrals.callbacks import faults, outbox
 from livereferrals.callbacks.models import Delivery, DeliveryState, Subscription
-from livereferrals.callbacks.worker import Worker
+from livereferrals.callbacks.worker import Orders, Worker
 from livereferrals.events import log
 from livereferrals.events.models import Event, EventType
 from tests.factories import make_confirmation, make_hit, make_link, make_subscription
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterator
 
     from aiohttp.abc import AbstractResolver
@@ -30,11 +31,14 @@ LOOPBACK = ["127.0.0.0/8:*"]
 
 @contextlib.contextmanager
 def running_worker(
-    *, resolver: AbstractResolver | None = None, at_point: Callable[[faults.Point], None] | None = None
+    orders: Orders | None = None,
+    *,
+    resolver: AbstractResolver | None = None,
+    at_point: Callable[[faults.Point, uuid.UUID | None], None] | None = None,
 ) -> Iterator[Worker]:
     """Run a worker in a thread; it ends gracefully."""
     with contextlib.ExitStack() as stack:
-        worker = Worker(resolver=resolver)
+        worker = Worker(orders, resolver=resolver)
         if at_point is not None:
             stack.enter_context(faults.injected(at_point))
         failures: list[BaseException] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import logging
 import os
@@ -14,7 +13,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 from django.db import DataError, OperationalError
-from django.db.backends.signals import connection_created
 
 from livereferrals.callbacks import embedded, processes, telling
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState
@@ -25,12 +23,13 @@ from livereferrals.callbacks.worker import Worker
 from livereferrals.management import worker as command
 from livereferrals.management.commands.livereferrals import sub_commands
 from livereferrals.signals import callback_failed
+from tests.callbacks.faulting import worker_connection
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
 from tests.partner import Answer
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.partner import PartnerSink
 
@@ -84,21 +83,6 @@ def test_forked_child_starts_its_own() -> None:
     wait_until(lambda: len(worker_threads()) == 1)
 
 
-@contextlib.contextmanager
-def worker_connection(execute: Callable[..., Any]) -> Iterator[None]:
-    """Have every statement of the worker's connection pass through this execute wrapper."""
-
-    def reach(connection: Any, **kwargs: Any) -> None:
-        if threading.current_thread().name == "livereferrals-callbacks-database":
-            connection.execute_wrappers.append(execute)
-
-    connection_created.connect(reach)
-    try:
-        yield
-    finally:
-        connection_created.disconnect(reach)
-
-
 @pytest.fixture
 def outage() -> Iterator[threading.Event]:
     """While it is set, the worker's connection fails as it does when the server is away."""
@@ -140,7 +124,7 @@ def test_worker_survives_a_database_that_is_away_for_a_while(
     """callback-F31: results in hand are written when it is back; it says so once, not once a round."""
     delivery = owe(subscribe(sink.url()))
 
-    def leave(stage: str) -> None:
+    def leave(stage: str, _delivery: object) -> None:
         if stage == "started":
             outage.set()
 
@@ -159,7 +143,7 @@ def test_start_whose_commit_is_in_doubt_is_put_back_and_made(sink: PartnerSink) 
     """callback-F30: the answer to a commit is lost; nothing was sent, so nothing is used up."""
     failures = iter([True])
 
-    def lose_the_answer(stage: str) -> None:
+    def lose_the_answer(stage: str, _delivery: object) -> None:
         if stage == "turned" and next(failures, False):
             raise OperationalError("the server closed the connection unexpectedly")
 

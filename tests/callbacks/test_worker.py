@@ -387,7 +387,7 @@ def test_exception_of_a_kind_never_seen_fails_its_delivery_only(
     """callback-S20: outcome `error`, retried, the traceback masked in the log; the worker lives."""
     failures = iter([True])
 
-    def fail_once(stage: str) -> None:
+    def fail_once(stage: str, _delivery: object) -> None:
         if stage == "started" and next(failures, False):
             raise ZeroDivisionError("https://partner.example/?token=abcdef")
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, Subscription
 from livereferrals.tracking.models import Confirmation
@@ -29,10 +29,20 @@ class Nursery:
 
     def run_until_killed(self, place: str) -> None:
         """Run a worker, and return when it has killed itself at this point."""
+        self.start(place)
+        self.wait_for_kill(place)
+
+    def start(self, place: str = "never") -> int:
+        """Start a worker; return the number of its process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{place}\n")
         self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def wait_for_kill(self, place: str = "never") -> None:
+        """Return when the worker has been killed."""
+        assert self._process.stdout is not None
         assert self._process.stdout.readline() == f"{place} {-signal.SIGKILL}\n"
 
 
@@ -56,7 +66,7 @@ def nursery() -> Iterator[Nursery]:
         process.communicate()
 
 
-def start_worker(place: str = "never", **overrides: object) -> subprocess.Popen[bytes]:
+def start_worker(place: str = "never", **overrides: Any) -> subprocess.Popen[bytes]:
     """Start a worker of its own that kills itself at this point; keyword arguments override settings."""
     return subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "tests.faults.worker_process", place],
@@ -66,7 +76,7 @@ def start_worker(place: str = "never", **overrides: object) -> subprocess.Popen[
 
 
 @contextlib.contextmanager
-def workers(number: int, **overrides: object) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(number: int, **overrides: Any) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run some worker processes; they are killed in the end."""
     processes = [start_worker(**overrides) for _ in range(number)]
     try:

@@ -38,7 +38,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 SILENT: Final = 50
 SLACK_S: Final = 3.0
-NAMES: Final[dict[str, list[str] | str]] = {"unknown.example": "unknown", "empty.example": [], "failing.example": "fails"}
+NAMES: Final[dict[str, list[str] | str]] = {
+    "unknown.example": "unknown",
+    "empty.example": [],
+    "failing.example": "fails",
+}
 PUBLIC: Final = Rules.of(allow=(), block=(), ports=(80,))
 
 

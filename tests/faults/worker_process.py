@@ -1,8 +1,8 @@
 """Workers in processes of their own that end with `kill -9` at a given point: `python -m ... <point>[:<n>] [<point> ...]`.
 
 Without arguments it reads one point from each line of its input: it forks a worker for each, which ends at that point,
-and writes `<point> <code>` when it has; Django is imported once for all of them. `never` is the point of a worker that
-works until somebody else ends it; `:<n>` means the n-th time that the point is reached.
+and writes its number, and `<point> <code>` when it has; Django is imported once for all of them. `never` is the point of a worker that
+works until somebody else ends it; `:<n>` means the n-th time that the point is reached, `@<id>` for this delivery only.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ import asyncio
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import django
+
+if TYPE_CHECKING:
+    import uuid
 
 
 def run_worker(place: str) -> None:
@@ -20,12 +24,13 @@ def run_worker(place: str) -> None:
     from livereferrals.callbacks import faults
     from livereferrals.callbacks.worker import Worker
 
+    place, _, delivery = place.partition("@")
     point, _, number = place.partition(":")
     left = int(number or 1)
 
-    def die_there(reached: faults.Point) -> None:
+    def die_there(reached: faults.Point, about: uuid.UUID | None) -> None:
         nonlocal left
-        left -= reached == point
+        left -= reached == point and delivery in ("", str(about))
         if not left:
             # As the kernel does it: nothing gets to clean up.
             os.kill(os.getpid(), signal.SIGKILL)
@@ -40,6 +45,8 @@ def run_forked(place: str) -> int:
     if not child:
         run_worker(place)
         os._exit(0)
+    sys.stdout.write(f"{child}\n")
+    sys.stdout.flush()
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
