@@ -13,7 +13,7 @@ from livereferrals.events import log
 from livereferrals.events.models import Event
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import processes, tickets, tokens
-from livereferrals.streaming.frames import Selection
+from livereferrals.streaming.frames import Selection, shared_selection
 from livereferrals.streaming.parameters import LIMIT, WAIT_S, parse_parameters
 from livereferrals.streaming.resuming import Place, Start, start_of
 from livereferrals.tracking.models import ReferralLink
@@ -93,13 +93,15 @@ def _selection(grant: Grant, wanted: Parameters) -> Selection:
     if wanted.acks:
         # A client that acknowledges each quarter of its window must never stand before a frame that does not fit.
         batch = min(batch, max(1, limits.window_events // 4))
-    return Selection(
-        topic=log.Topic(partner=grant.partner),
-        types=_types(grant, wanted),
-        links=_links(grant, wanted),
-        amounts="amounts" in grant.scopes,
-        batch_events=batch,
-        message_bytes=limits.message_bytes,
+    return shared_selection(
+        Selection(
+            topic=log.Topic(partner=grant.partner),
+            types=_types(grant, wanted),
+            links=_links(grant, wanted),
+            amounts="amounts" in grant.scopes,
+            batch_events=batch,
+            message_bytes=limits.message_bytes,
+        )
     )
 
 

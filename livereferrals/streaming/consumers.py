@@ -27,6 +27,7 @@ from livereferrals.streaming.watchers import Watcher
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from livereferrals.streaming.admission import Admission
     from livereferrals.streaming.frames import Stream
     from livereferrals.streaming.openings import Opening
 
@@ -50,11 +51,8 @@ class FeedConsumer:
         if (await receive())["type"] != "websocket.connect":
             return
         socket = Socket(send)
-        opening = opening_of_scope(scope)
-        # Accepted first, also when it is refused: before the accept a refusal reaches the client as a bare 403.
-        await socket.accept(credentials.selected_subprotocol(opening.offered))
         try:
-            await self._serve(opening, receive, socket)
+            await self._serve(await _let_in(opening_of_scope(scope), socket), receive, socket)
         except FeedError as problem:
             await socket.refuse(problem)
             await _until_closed(receive)
@@ -62,13 +60,20 @@ class FeedConsumer:
             await _take_leave(socket, receive)
             raise
 
-    async def _serve(self, opening: Opening, receive: Receive, socket: Socket) -> None:
-        admission = await open_connection(opening)
+    async def _serve(self, admission: Admission, receive: Receive, socket: Socket) -> None:
         hub = get_hub()
         watcher = Watcher(hub=hub, outlet=socket, admission=admission)
         async with watching(hub, watcher, admission) as stream:
             await socket.send(hello(admission), kind="hello", cursor=admission.start.cursor)
             await _converse(watcher, stream, receive, socket)
+
+
+async def _let_in(opening: Opening, socket: Socket) -> Admission:
+    # Clients wait longer for the accept than for `hello` after it, so that is where a crowd has to queue.
+    async with get_hub().turns:
+        # Accepted first, also when it is refused: before the accept a refusal reaches the client as a bare 403.
+        await socket.accept(credentials.selected_subprotocol(opening.offered))
+        return await open_connection(opening)
 
 
 # --- listening ------------------------------------------------------------------------------------------------------------

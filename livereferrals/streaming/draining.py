@@ -3,14 +3,13 @@
 daphne has no ASGI lifespan and only cancels what runs; uvicorn closes with 1012. So a SIGTERM is caught before the
 server has it, the connections part in their own words (feed protocol, 13), and then the server gets its signal.
 
-    with get_drain().holding(watcher):      # told by `watcher.depart(retry_after_s=...)`
-        ...
+    get_drain().add(watcher)                # told by `watcher.depart(retry_after_s=...)`
+    get_drain().discard(watcher)
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import signal
@@ -23,7 +22,7 @@ from livereferrals.exceptions import FeedError
 from livereferrals.streaming.sockets import Socket
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
     from types import FrameType
 
     Scope = dict[str, Any]
@@ -61,15 +60,6 @@ class Drain:
         self._emptied = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._follows_signals = False
-
-    @contextlib.contextmanager
-    def holding(self, connection: Departing) -> Iterator[None]:
-        """Have a connection told of the end for as long as this lasts."""
-        self.add(connection)
-        try:
-            yield
-        finally:
-            self.discard(connection)
 
     def add(self, connection: Departing) -> None:
         """Have a connection told of the end; the first one has SIGTERM caught."""
@@ -197,8 +187,11 @@ class WithGoodbye:
             await _turn_away(scope, receive, send)
             return
         connection = _Connection(send)
-        with drain.holding(connection):
+        drain.add(connection)
+        try:
             await self._application(scope, receive, connection.send)
+        finally:
+            drain.discard(connection)
 
 
 class _Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from livereferrals.events import wire
@@ -48,6 +49,12 @@ class Selection:
         return (
             event.type in self.types and self.topic.covers(event) and (self.links is None or event.link in self.links)
         )
+
+
+@lru_cache(maxsize=1024)
+def shared_selection(selection: Selection) -> Selection:
+    """Return the one of all equal selections that watchers are to keep."""
+    return selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

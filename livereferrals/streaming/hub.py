@@ -26,7 +26,7 @@ from livereferrals.streaming.draining import get_drain
 from livereferrals.streaming.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from livereferrals.events.log import Bounds
     from livereferrals.streaming.frames import Stream
@@ -38,6 +38,8 @@ START_TIMEOUT_S = 4.0
 """How long a first watcher waits for the hub to find its place; `hello` is promised within 5 s."""
 PATIENCE = 2
 """Failed looks in a row after which the watchers are told: the first may be a connection that a restart has cut."""
+TURNS = 2 * reading.POOL_THREADS
+"""How many are let in at once: of a crowd that comes back together, each is served as soon as it is heard."""
 SLICE = 200
 """Watchers woken before other work on the loop gets its turn."""
 
@@ -60,6 +62,8 @@ class Hub:
         self._failures = 0
         self._looked_at = float("-inf")
         self._wake: Callable[[], None] | None = None
+        self.turns = asyncio.Semaphore(TURNS)
+        """Taken by whoever is being let in."""
 
     # --- who follows ---------------------------------------------------------------------------------------------------
 
@@ -75,13 +79,16 @@ class Hub:
 
         return stop
 
-    @contextlib.asynccontextmanager
-    async def watched_by(self, watcher: Watching, *, head: int) -> AsyncIterator[Stream]:
-        """Take a watcher on and give the stream that carries its selection, which has reached `head`.
+    def watched_by(self, watcher: Watching, *, head: int) -> Watch:
+        """Take a watcher on, as an asynchronous context, and give the stream of its selection, which has reached `head`.
 
         Raises:
             FeedError: the log cannot be read just now.
         """
+        return Watch(self, watcher, head)
+
+    async def take_on(self, watcher: Watching, *, head: int) -> Stream:
+        """Begin what `watched_by` does."""
         self._joining += 1
         try:
             self._start()
@@ -92,11 +99,14 @@ class Hub:
         finally:
             self._joining -= 1
             self._end_if_idle()
-        try:
-            with get_drain().holding(watcher):
-                yield stream
-        finally:
-            self._leave(watcher, stream)
+        get_drain().add(watcher)
+        return stream
+
+    def let_go(self, watcher: Watching, stream: Stream) -> None:
+        """End what `watched_by` does."""
+        get_drain().discard(watcher)
+        self._streams.leave(watcher, stream)
+        self._end_if_idle()
 
     async def _reach(self, head: int) -> None:
         """Wait until this hub has seen what another process, or the database, already knows of."""
@@ -107,10 +117,6 @@ class Hub:
                     await self._looked.wait()
         except TimeoutError:
             raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=5) from None
-
-    def _leave(self, watcher: Watching, stream: Stream) -> None:
-        self._streams.leave(watcher, stream)
-        self._end_if_idle()
 
     def watchers(self) -> list[Watching]:
         """Return everyone who watches."""
@@ -164,8 +170,9 @@ class Hub:
         if self._wake is not None:
             hints.remove_listener(self._wake)
             self._wake = None
-            # An `asyncio.Event` that was waited for holds its loop, and `_hubs` must not.
+            # What was waited for holds its loop, and `_hubs` must not.
             self._wanted, self._looked = asyncio.Event(), asyncio.Event()
+            self.turns = asyncio.Semaphore(TURNS)
         return tasks
 
     async def aclose(self) -> None:
@@ -266,6 +273,25 @@ class Hub:
 
 def _renumbered() -> FeedError:
     return FeedError("resync", "The event log has changed; connect again with your cursor.")
+
+
+class Watch:
+    """One watcher's stay with a hub. A class with slots, for there are thousands, and a generator is ten times as large."""
+
+    __slots__ = ("_head", "_hub", "_stream", "_watcher")
+
+    def __init__(self, hub: Hub, watcher: Watching, head: int) -> None:
+        self._hub = hub
+        self._watcher = watcher
+        self._head = head
+        self._stream: Stream
+
+    async def __aenter__(self) -> Stream:
+        self._stream = await self._hub.take_on(self._watcher, head=self._head)
+        return self._stream
+
+    async def __aexit__(self, *_details: object) -> None:
+        self._hub.let_go(self._watcher, self._stream)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

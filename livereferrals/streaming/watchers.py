@@ -10,6 +10,7 @@ import logging
 import math
 import random
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import django.db
@@ -74,7 +75,7 @@ class Watcher:
     def __init__(self, *, hub: Hub, outlet: Outlet, admission: Admission) -> None:
         limits = conf.settings.FEED_LIMITS
         now = time.monotonic()
-        self.grant: Grant = admission.grant
+        self.grant = _shared_grant(admission.grant)
         self.selection: Selection = admission.selection
         self.epoch = admission.bounds.epoch
         self.position = admission.start.cursor.seq
@@ -331,6 +332,12 @@ class Watcher:
         """
         has_all = stream.reaches_back_to(self.position) and stream.after(self.position) is None
         return max(self.position, self._hub.position) if has_all else self.position
+
+
+@lru_cache(maxsize=1024)
+def _shared_grant(grant: Grant) -> Grant:
+    """Return the one of all equal grants that watchers are to keep."""
+    return grant
 
 
 def _duties(limits: FeedLimits, *, now: float, acks: bool) -> Duties:
