@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from livereferrals.admin import archiving, previewing
 from livereferrals.admin.choices import ArchivedFilter, TriggerFilter
 from livereferrals.admin.filters import PartnerFilter
+from livereferrals.admin.serving import ServedAdmin
 from livereferrals.admin.styling import Styled
-from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
+from livereferrals.admin.tools import Tool
 from livereferrals.callbacks import placeholders
 from livereferrals.callbacks.models import Method, Subscription
 from livereferrals.triggers import catalogue
@@ -172,7 +173,7 @@ class SubscriptionInline(admin.StackedInline):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(Styled, ToolsAdmin):
+class SubscriptionAdmin(Styled, ServedAdmin):
     """All subscriptions."""
 
     form = SubscriptionForm
@@ -241,10 +242,8 @@ class SubscriptionAdmin(Styled, ToolsAdmin):
         return [previewing.url_pattern(self), archiving.url_pattern(self), *super().get_urls()]
 
     def get_tools(self, request: HttpRequest, obj: Model) -> list[Tool]:
-        """Lead to the partner's deliveries, and offer to archive what is in use."""
-        if not isinstance(obj, Subscription):
-            return []
-        found = list_tool(request, _("Deliveries"), "delivery", partner=obj.partner.uid)
-        if obj.archived_at is None and self.has_change_permission(request, obj):
+        """Offer what can be done with the endpoint, and to archive what is in use."""
+        found = super().get_tools(request, obj)
+        if isinstance(obj, Subscription) and obj.archived_at is None and self.has_change_permission(request, obj):
             found.append(Tool(label=_("Archive"), url=archiving.address(obj)))
         return found

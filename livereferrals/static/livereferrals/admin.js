@@ -27,7 +27,9 @@ const waiting = new WeakMap();
 const form = (preview) => preview.closest(".inline-related") ?? preview.closest("form");
 
 const field = (preview, name) =>
-  [...form(preview).querySelectorAll("input, select")].find((each) => each.name === name || each.name.endsWith(`-${name}`));
+  [...form(preview).querySelectorAll("input, select")].find(
+    (each) => each.name === name || each.name.endsWith(`-${name}`),
+  );
 
 async function renew(preview) {
   const body = new FormData();
@@ -51,3 +53,76 @@ document.addEventListener("input", (event) => {
     waiting.set(preview, { timer });
   }
 });
+
+// Countdowns, by the server's clock: each block says what time it is there when it comes in.
+const RENEWED_MS = 1500;
+const offsets = new WeakMap();
+
+function left(time) {
+  const block = time.closest("[data-lr-now]");
+  if (!offsets.has(block)) offsets.set(block, Date.parse(block.dataset.lrNow) - Date.now());
+  return Math.max(0, Math.round((Date.parse(time.dateTime) - Date.now() - offsets.get(block)) / 1000));
+}
+
+function spelled(seconds) {
+  const parts = [];
+  let rest = seconds;
+  for (const [unit, size] of [
+    ["day", 86400],
+    ["hour", 3600],
+    ["minute", 60],
+    ["second", 1],
+  ]) {
+    const count = Math.floor(rest / size);
+    rest %= size;
+    if (count || (unit === "second" && !parts.length)) {
+      parts.push(
+        new Intl.NumberFormat(document.documentElement.lang || "en", {
+          style: "unit",
+          unit,
+          unitDisplay: "long",
+        }).format(count),
+      );
+    }
+  }
+  return parts.slice(0, 2).join(" ");
+}
+
+function count() {
+  for (const time of document.querySelectorAll("time[data-lr-countdown]")) {
+    const seconds = left(time);
+    time.dataset.lrAt ??= time.textContent;
+    const rest = seconds ? time.dataset.lrIn.replace("{span}", spelled(seconds)) : time.dataset.lrDue;
+    const text = rest ? `${time.dataset.lrAt} (${rest})` : time.dataset.lrAt;
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+if (document.querySelector("[data-lr-now]")) {
+  count();
+  setInterval(count, 1000);
+}
+
+// A delivery's page renews itself while something happens; what is opened stays open.
+async function renewStory(live) {
+  if (!live.querySelector("[data-lr-moving]") || document.hidden) return;
+  const answer = await fetch(live.dataset.lrLive, { headers: { "X-Requested-With": "fetch" } });
+  if (!answer.ok || answer.redirected) return;
+  const fresh = document.createElement("div");
+  fresh.innerHTML = await answer.text();
+  const story = fresh.firstElementChild;
+  const shown = live.firstElementChild;
+  const strip = (block) => block.outerHTML.replace(/ data-lr-now="[^"]*"/, "");
+  if (live.dataset.lrShown === strip(story)) return;
+  live.dataset.lrShown = strip(story);
+  const opened = [...shown.querySelectorAll("details")].map((details) => details.open);
+  live.replaceChildren(story);
+  story.querySelectorAll("details").forEach((details, index) => {
+    if (index in opened) details.open = opened[index];
+  });
+  count();
+}
+
+for (const live of document.querySelectorAll("[data-lr-live]")) {
+  setInterval(() => renewStory(live).catch(() => {}), RENEWED_MS);
+}

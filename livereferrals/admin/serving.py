@@ -1,0 +1,93 @@
+"""How a subscription's endpoint is doing, above its form: state, numbers, and the buttons for both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from livereferrals.admin import endpoint_acts, replays, secret_pages
+from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
+from livereferrals.callbacks import alerting, figures, holds, masking
+from livereferrals.callbacks.acting import wake_workers
+from livereferrals.callbacks.models import AlertCause, Subscription
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+    from django.forms import ModelForm
+    from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
+
+ADDRESSES = ("callback_url", "reversal_url")
+
+
+class ServedAdmin(ToolsAdmin):
+    """Adds the endpoint to a subscription's page."""
+
+    change_form_template = "admin/livereferrals/subscription/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages of the endpoint's acts, secrets and replays."""
+        own = [endpoint_acts.url_pattern(self), secret_pages.url_pattern(self), replays.url_pattern(self)]
+        return [*own, *super().get_urls()]
+
+    def get_tools(self, request: HttpRequest, obj: Model) -> list[Tool]:
+        """Return the buttons that work for this user just now."""
+        if not isinstance(obj, Subscription):
+            return []
+        hold = holds.hold_of(endpoint_acts.load(obj), now=timezone.now())
+        return [
+            *endpoint_acts.tools(request, obj, hold),
+            *list_tool(request, _("Deliveries"), "delivery", subscription=str(obj.pk)),
+            *replays.tools(request, obj),
+            *secret_pages.tools(request, obj),
+        ]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the page with how the endpoint is doing."""
+        row = None if object_id is None else self.get_object(request, object_id)
+        health = None
+        if isinstance(row, Subscription) and row.callback_url and self.has_view_permission(request, row):
+            health = health_of(row)
+        return super().changeform_view(request, object_id, form_url, {"lr_health": health, **(extra_context or {})})
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Save, and tell the colleagues by mail of a new address (callback-S24)."""
+        super().save_model(request, obj, form, change)
+        changed = [name for name in ADDRESSES if change and name in form.changed_data]
+        for name in changed:
+            said = _("%(field)s: %(old)s became %(new)s, by %(user)s.") % {
+                "field": name,
+                "old": masking.url(str(form.initial.get(name) or "-")),
+                "new": masking.url(getattr(obj, name) or "-"),
+                "user": request.user.get_username(),
+            }
+            self.log_change(request, obj, said)
+            alerting.raise_alert(obj.pk, AlertCause.CHANGED, now=timezone.now(), text=said)
+        if changed:
+            wake_workers()
+
+
+def health_of(row: Subscription) -> dict[str, Any]:
+    """Return what the page says of the endpoint. Six short queries."""
+    now = timezone.now()
+    endpoint = endpoint_acts.load(row)
+    numbers = figures.of_subscriptions([row.pk], now=now)[row.pk]
+    return {
+        "endpoint": endpoint,
+        "hold": holds.hold_of(endpoint, now=now),
+        "numbers": numbers,
+        "counted": figures.COUNTED,
+        "overdue": numbers.overdue(now),
+        "is_overdue": numbers.overdue(now) >= alerting.OVERDUE_FOR,
+        "now": now,
+        "percent": None if numbers.rate is None else round(100 * numbers.rate, 1),
+        "is_plain": row.callback_url.startswith("http:"),
+    }
