@@ -198,8 +198,7 @@ def _plain_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(SecretField, "from_db_value", None, raising=False)
     monkeypatch.delattr(SecretField, "from_db_value")
     yield
-    if "from_db_value" in vars(SecretField):
-        del SecretField.from_db_value
+    monkeypatch.delattr(SecretField, "from_db_value", raising=False)
 
 
 @pytest.mark.usefixtures("_plain_again")

@@ -158,6 +158,13 @@ def test_any_text_is_one_parameter_on_the_wire(value: str) -> None:
     assert pairs == [("a", "1"), ("ref", value), ("z", "2")]
 
 
+@pytest.mark.parametrize("text", ["/a\r\nX: 1", "/a b", "/a\x00", "/ü", "/a#b", "/a\\b", "/{link}", '/"', "", "/a\n"])
+def test_last_look_at_the_url_lets_nothing_through_that_the_client_would_not_stop(text: str) -> None:
+    """callback-S5, callback-S6: whatever the renderer might have made of a row."""
+    assert calls.WIRE_URL.match(f"http://127.0.0.1{text}") is None
+    assert calls.WIRE_URL.match("https://partner.example:8443/a?b=%20&c=d/e?f")
+
+
 # --- amounts and times ----------------------------------------------------------------------------------------------------
 
 
