@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from django.db.models import Exists, OuterRef, Q
 
 from livereferrals import signals
-from livereferrals.callbacks import clock, health, mailing
+from livereferrals.callbacks import blocking, clock, health, mailing
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import (
     AlertCause,
@@ -104,7 +104,8 @@ def look_at(notices: Iterable[Notice]) -> None:
             found.setdefault((notice.delivery.subscription_id, cause), notice)
     now = clock.now(alias())
     for (subscription, cause), notice in found.items():
-        raise_alert(subscription, cause, now=now, text=notice.attempt.error, delivery=notice.delivery.pk)
+        text = blocking.told(notice) if cause == AlertCause.BLOCKED else notice.attempt.error
+        raise_alert(subscription, cause, now=now, text=text, delivery=notice.delivery.pk)
 
 
 def sweep() -> int:
