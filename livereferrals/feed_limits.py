@@ -35,7 +35,7 @@ class FeedLimits:
     connects_burst: int = 20
     """New connections at once for a token."""
     polls_s: int = 4
-    """Requests of the long poll a second for a token; twice that at once."""
+    """Requests of the long poll a second for a token, five times that at once."""
     tickets_minute: int = 60
     """Tickets a minute for a token."""
     failures_minute: int = 10

@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 ADMIT_TIMEOUT_S: Final = 4.0
 """Bound on what stands before `hello`, which is promised within 5 s of the accept."""
 RETRY_S: Final = 5.0
+POLL_BURST_S: Final = 5
+"""A client that reads history page by page may ask for as many pages at once as its rate gives in this time."""
 
 
 async def open_connection(opening: Opening, *, last_event_id: str | None = None) -> Admission:
@@ -76,7 +78,7 @@ async def open_poll(opening: Opening, *, etag: str | None) -> Admission:
         allowances.polls,
         admission.grant.token,
         rate=rate,
-        burst=2 * rate,
+        burst=POLL_BURST_S * rate,
         problem=f"This feed token polls more than {rate} times a second.",
     )
     await _use(presented)
