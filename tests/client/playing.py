@@ -80,7 +80,7 @@ def places(value: Any) -> Any:
 async def play(server: ScriptedServer, scenario: Message, transport: Any) -> tuple[Message, Message]:
     """Run a scenario until it is as expected, or for as long as patience lasts; return what came, and what should."""
     given = scenario["client"]
-    url = server.url(scenario)
+    url = server.url(scenario["connections"])
     expected = expectation(scenario, transport)
     played = Played(
         run=server.run(url), store=MemoryCursorStore(cursor(given["cursor"]) if "cursor" in given else None)

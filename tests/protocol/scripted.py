@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
-from tests.protocol.scripts import GOLDEN, SCENARIOS, Asked, Run, cursor, message
+from tests.protocol.scripts import GOLDEN, SCENARIOS, STAGES, Asked, Run, cursor, message
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ class ScriptedServer:
         self._thread.join(10)
         self._loop.close()
 
-    def url(self, scenario: Message) -> str:
-        """Return the feed's address for a new run of a scenario."""
+    def url(self, scripts: list[list[Step]] | str) -> str:
+        """Return the feed's address for a new run of a scenario's connections, or of a stage."""
         name = uuid.uuid4().hex
-        self._runs[name] = Run(scripts=scenario["connections"])
+        self._runs[name] = Run(scripts=STAGES[scripts] if isinstance(scripts, str) else scripts)
         return f"http://{HOST}:{self.port}/{name}/feed/v1"
 
     def run(self, url: str) -> Run:
@@ -61,7 +61,7 @@ class ScriptedServer:
 
     async def _listen(self) -> None:
         app = web.Application()
-        app.router.add_post("/runs/{number}", self._begin)
+        app.router.add_post("/runs/{name}", self._begin)
         app.router.add_get("/{run}/report", self._report)
         app.router.add_get("/{run}/feed/v1/ws", self._ws)
         app.router.add_get("/{run}/feed/v1/sse", self._sse)
@@ -74,7 +74,8 @@ class ScriptedServer:
         self.port = self._runner.addresses[0][1]
 
     async def _begin(self, request: web.Request) -> web.Response:
-        return web.json_response({"url": self.url(SCENARIOS[int(request.match_info["number"])])})
+        name = request.match_info["name"]
+        return web.json_response({"url": self.url(name if name in STAGES else SCENARIOS[int(name)]["connections"])})
 
     async def _report(self, request: web.Request) -> web.Response:
         run = self._runs[request.match_info["run"]]
@@ -219,6 +220,7 @@ async def _ws_step(step: Step, socket: web.WebSocketResponse, asked: Asked, requ
         return
     told = message(step, asked=asked.query.get("cursor", ""))
     await socket.send_str(json.dumps(told))
+    asked.last = told.get("cursor", "") if told.get("events") else asked.last
     if step[0] == "error":
         await socket.close(code=told["close"])
 
@@ -231,6 +233,8 @@ async def _ws_act(step: Step, socket: web.WebSocketResponse, asked: Asked, reque
     elif name == "binary":
         await socket.send_bytes(b"\0")
     elif name == "cut":
+        # A reset takes away what the client's system has received and its program has not yet read.
+        await eventually(lambda: asked.is_acknowledged or socket.closed, timeout_s=60)
         _abort(request)
     elif name == "close":
         await socket.close(code=step[1])
@@ -254,7 +258,8 @@ async def _sse_step(step: Step, response: web.StreamResponse, asked: Asked, requ
     """Do a step; return whether the stream ends with it."""
     name = step[0]
     if name == "cut":
-        _abort(request)
+        if request.transport is not None:
+            request.transport.close()  # not a reset: what was sent arrives
         return True
     if name == "raw":
         await response.write(f"data: {step[1]}\n\n".encode())

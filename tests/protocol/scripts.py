@@ -20,7 +20,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 GOLDEN: dict[str, Any] = json.loads((HERE / "frames.json").read_text(encoding="utf-8"))
-SCENARIOS: list[dict[str, Any]] = json.loads((HERE / "scenarios.json").read_text(encoding="utf-8"))["scenarios"]
+PLAYED: dict[str, Any] = json.loads((HERE / "scenarios.json").read_text(encoding="utf-8"))
+SCENARIOS: list[dict[str, Any]] = PLAYED["scenarios"]
+STAGES: dict[str, list[list[Any]]] = PLAYED["stages"]
+"""Scripts that are played by tests of their own."""
 EXPECTED_CONNECTIONS = "The script has no more connections."
 
 Step = list[Any]
@@ -93,6 +96,13 @@ class Asked:
     ticket: str | None
     acks: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    last: str = ""
+    """The cursor of the last batch that was sent."""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the client is done with every batch."""
+        return not self.last or self.last in self.acks
 
 
 @dataclass
