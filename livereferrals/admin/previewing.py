@@ -41,7 +41,7 @@ def preview(*, url: str, method: str, trigger: str, partner_uid: str, plain_http
     mistakes = checking.mistakes_in(typed, plain_http=plain_http)
     if mistakes:
         return Preview(problem=" ".join(mistakes[0].messages))
-    template = placeholders.parse(typed)
+    template = placeholders.parse(checking.in_ascii(typed))
     try:
         rendered = template.render(samples.sample_values(trigger=trigger, partner_uid=partner_uid))
     except Unrenderable as error:
@@ -50,6 +50,8 @@ def preview(*, url: str, method: str, trigger: str, partner_uid: str, plain_http
     notes = template.warnings(method=shown_method)
     if shown_method == Method.POST:
         notes = [_("The event goes along as JSON, with a signature."), *notes]
+    if template.authority not in typed:
+        notes = [_("The host that is called is %(host)s.") % {"host": template.authority}, *notes]
     return Preview(method=shown_method, url=rendered, notes=tuple(notes))
 
 

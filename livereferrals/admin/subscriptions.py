@@ -16,7 +16,7 @@ from livereferrals.admin.filters import PartnerFilter
 from livereferrals.admin.serving import ServedAdmin
 from livereferrals.admin.styling import Styled
 from livereferrals.admin.tools import Tool
-from livereferrals.callbacks import placeholders
+from livereferrals.callbacks import checking, placeholders
 from livereferrals.callbacks.models import Method, Subscription
 from livereferrals.triggers import catalogue
 
@@ -209,7 +209,7 @@ class SubscriptionAdmin(Styled, ServedAdmin):
     @admin.display(description=_("callback URL"), ordering="callback_url")
     def called(self, subscription: Subscription) -> str:
         """Show the beginning of the address; the whole is on the row's page."""
-        url = subscription.callback_url
+        url = checking.in_ascii(subscription.callback_url)
         if not url:
             return str(_("feed only"))
         return f"{subscription.method} {url if len(url) <= SHOWN_URL else url[:SHOWN_URL] + ELLIPSIS}"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from livereferrals import conf
-from livereferrals.callbacks import guard, placeholders
+from livereferrals.callbacks import guard, hosts, placeholders
 from livereferrals.callbacks.openings import Rules
 from livereferrals.callbacks.proxies import Proxy
 from livereferrals.exceptions import ConfigurationError, InvalidCallBackURL, Unrenderable
@@ -64,6 +64,19 @@ def mistakes_in(url: str, *, plain_http: bool) -> list[InvalidCallBackURL]:
     except InvalidCallBackURL as error:
         return [error]
     return []
+
+
+def in_ascii(url: str) -> str:
+    """Return a callback URL with its host in the form that is connected to: letters of two scripts may look alike."""
+    template, _ = placeholders.examine(url)
+    if template is None or template.authority.isascii():
+        return url
+    try:
+        host, port = hosts.split(template.authority, default=0)
+        mapped = hosts.map_host(host)
+    except InvalidCallBackURL:
+        return url
+    return url.replace(template.authority, f"{mapped}:{port}" if port else mapped, 1)
 
 
 @lru_cache(maxsize=CACHED_TEMPLATES)

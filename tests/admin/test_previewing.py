@@ -63,6 +63,18 @@ def test_preview_follows_what_is_typed(staff: Client) -> None:
     assert staff.get(reverse(f"admin:{previewing.NAME}")).status_code == 405
 
 
+def test_host_of_another_script_is_shown_as_it_is_called(staff: Client) -> None:
+    """callback-S25, callback-S21: a Cyrillic letter among Latin ones looks alike and is another host."""
+    typed = "https://p\u0430rtner.example:8443/?c={confirmation_id}"
+    shown = ask(staff, callback_url=typed, method="GET")
+    assert "https://xn--prtner-3nf.example:8443/?c=" in shown
+    assert "The host that is called is xn--prtner-3nf.example:8443." in shown
+    make_subscription(callback_url=typed)
+    page = staff.get(reverse("admin:livereferrals_subscription_changelist")).content.decode()
+    assert "xn--prtner-3nf.example" in page
+    assert "\u0430rtner" not in page
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

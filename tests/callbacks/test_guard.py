@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livereferrals.callbacks.guard import check_authority, may_connect
+from livereferrals.callbacks.guard import REFUSED, UNICAST, check_authority, may_connect
 from livereferrals.callbacks.hosts import map_host
 from livereferrals.callbacks.openings import Opening, Rules
 from livereferrals.exceptions import InvalidCallBackURL
@@ -70,6 +70,24 @@ def test_listed_address_is_refused_at_connect_and_at_save(network: str) -> None:
         literal = f"[{address}]" if address.version == 6 else str(address)
         with pytest.raises(InvalidCallBackURL):
             check_authority("https", literal, rules=NONE)
+
+
+def test_table_refuses_without_the_help_of_python() -> None:
+    """callback-S1, callback-F27: `is_global` differs between patch releases, so our own list has every network."""
+    for text in (*REFUSED_V4, *REFUSED_V6):
+        network = ip_network(text)
+        listed = [own for own in REFUSED if own.version == network.version]
+        is_unicast = network.version == 4 or network.subnet_of(UNICAST)
+        assert not is_unicast or any(network.subnet_of(own) for own in listed), text  # type: ignore[arg-type] # alike
+
+
+def test_opened_carrier_does_not_open_what_it_carries() -> None:
+    """callback-S1, callback-F27: a network with NAT64 opens its prefix, and not the private addresses behind it."""
+    opened = rules("64:ff9b::/96", "::ffff:0:0/96")
+    for carrier in ("64:ff9b::", "::ffff:"):
+        assert may_connect(f"{carrier}8.8.8.8", 443, rules=opened, host="partner.example")
+        for private in ("10.0.0.1", "127.0.0.1", "169.254.169.254"):
+            assert not may_connect(f"{carrier}{private}", 443, rules=opened, host="partner.example")
 
 
 @given(st.ip_addresses(v=4))
