@@ -44,9 +44,14 @@ class Duties:
         """Take note that the window is full; the first time counts."""
         self._full_since = min(self._full_since, now)
 
+    @property
+    def has_full_window(self) -> bool:
+        """Whether nothing may be sent before an acknowledgement."""
+        return self._full_since < math.inf
+
     def note_freed(self) -> bool:
         """Take note of an acknowledgement that made room; return whether the window had been full."""
-        was_full, self._full_since = self._full_since < math.inf, math.inf
+        was_full, self._full_since = self.has_full_window, math.inf
         return was_full
 
     def owes_heartbeat(self, now: float) -> bool:

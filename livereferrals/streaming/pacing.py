@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from typing import Final
+
+from livereferrals.exceptions import FeedError
+
+RATE_BURST: Final = 4
+"""A client that does not acknowledge may get this many seconds of its rate at once."""
+PROVED_AFTER_S: Final = 60.0
+"""A client that has said nothing for so long has answered the server's pings, which come when nothing else does."""
+UNPROVED_BYTES: Final = 4 * 2**20
+"""Most bytes towards a client that may not be reading."""
 
 
 class Bucket:
@@ -62,3 +73,68 @@ class Window:
             self.bytes -= size
             freed = True
         return freed
+
+
+class Paced:
+    """What a client that does not acknowledge may be sent: a rate, for the server cannot see how far it is.
+
+    Its reading is proved by the server's own pings, and daphne asks by a ping only whoever is silent: one that speaks and
+    does not read would be sent more and more. So such a one is asked to come back, with a new connection.
+    """
+
+    __slots__ = ("_bucket", "_heard_at", "_unproved")
+
+    def __init__(self, *, rate: float, now: float) -> None:
+        self._bucket = Bucket(rate=rate, burst=rate * RATE_BURST, now=now)
+        self._heard_at = -math.inf
+        self._unproved = 0
+
+    def wait(self, *, events: int, size: int, now: float) -> float:
+        """Return the seconds until that much may be sent."""
+        return self._bucket.wait(size, now=now)
+
+    def add(self, *, cursor: int, events: int, size: int, now: float) -> None:
+        """Note what was sent.
+
+        Raises:
+            FeedError: `max_age`, nothing proves that it is read.
+        """
+        self._bucket.take(size, now=now)
+        if now - self._heard_at > PROVED_AFTER_S:
+            self._unproved = 0
+            return
+        self._unproved += size
+        if self._unproved > UNPROVED_BYTES:
+            raise FeedError("max_age", "This connection has had much; connect again.", retry_after_s=0)
+
+    def hear(self, now: float) -> None:
+        """Note that the client has said something."""
+        self._heard_at = now
+
+    def acknowledge(self, cursor: int) -> bool:
+        """Change nothing: what it acknowledges was not counted."""
+        return False
+
+
+class Credit:
+    """What a client that acknowledges may be sent: a window."""
+
+    __slots__ = ("_window",)
+
+    def __init__(self, *, max_events: int, max_bytes: int) -> None:
+        self._window = Window(max_events=max_events, max_bytes=max_bytes)
+
+    def wait(self, *, events: int, size: int, now: float) -> float:
+        """Return no time, or for ever, until an acknowledgement."""
+        return 0.0 if self._window.fits(events=events, size=size) else math.inf
+
+    def add(self, *, cursor: int, events: int, size: int, now: float) -> None:
+        """Note what was sent."""
+        self._window.add(cursor=cursor, events=events, size=size)
+
+    def hear(self, now: float) -> None:
+        """Change nothing: only an acknowledgement makes room."""
+
+    def acknowledge(self, cursor: int) -> bool:
+        """Note that everything up to `cursor` is handled; return whether that made room."""
+        return self._window.acknowledge(cursor)

@@ -6,6 +6,7 @@ An idle one has no task, only a timer: it writes in a task that begins when some
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import random
@@ -22,7 +23,7 @@ from livereferrals.events.cursors import Cursor
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import protocol, reading
 from livereferrals.streaming.duties import SPREAD, Duties
-from livereferrals.streaming.pacing import Bucket, Window
+from livereferrals.streaming.pacing import Credit, Paced
 from livereferrals.streaming.resuming import Place
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RATE_BURST = 4
-"""A client that does not acknowledge may get this many seconds of its rate at once."""
 END_WITHIN_S = 5.0
 """How long a watcher whose client does not read may take to say why it ends."""
 AGE_RETRY_S = 10.0
@@ -52,6 +51,7 @@ class Watcher:
     """
 
     __slots__ = (
+        "_credit",
         "_duties",
         "_ending",
         "_history",
@@ -60,10 +60,8 @@ class Watcher:
         "_is_woken",
         "_on_end",
         "_outlet",
-        "_pace",
         "_stream",
         "_timer",
-        "_window",
         "_writing",
         "epoch",
         "grant",
@@ -84,12 +82,7 @@ class Watcher:
         """The last cursor that the reader was given."""
         self._hub = hub
         self._outlet = outlet
-        self._window: Window | None = None
-        self._pace: Bucket | None = None
-        if admission.acks:
-            self._window = Window(max_events=limits.window_events, max_bytes=limits.window_bytes)
-        else:
-            self._pace = Bucket(rate=limits.rate_bytes_s, burst=limits.rate_bytes_s * RATE_BURST, now=now)
+        self._credit = _credit(limits, now=now, acks=admission.acks)
         self._duties = _duties(limits, now=now, acks=admission.acks)
         self._history: list[Frame] = []
         """Read from the log and not yet sent; the next is the last."""
@@ -166,7 +159,9 @@ class Watcher:
 
     def hear(self) -> None:
         """Note that the reader has said something."""
-        self._duties.note_heard(time.monotonic())
+        now = time.monotonic()
+        self._duties.note_heard(now)
+        self._credit.hear(now)
 
     def acknowledge(self, cursor: Cursor) -> None:
         """Take an acknowledgement; an old one is ignored, and one from a reader that is paced changes nothing.
@@ -176,7 +171,7 @@ class Watcher:
         """
         if cursor.epoch != self.epoch or cursor.seq > self.told:
             raise FeedError("protocol_error", f"{cursor} has not been sent on this connection.")
-        if self._window is not None and self._window.acknowledge(cursor.seq) and self._duties.note_freed():
+        if self._credit.acknowledge(cursor.seq) and self._duties.note_freed():
             self.wake()
 
     # --- writing -------------------------------------------------------------------------------------------------------
@@ -226,7 +221,9 @@ class Watcher:
         if problem.code not in PLANNED:
             await self._outlet.refuse(problem)
             return
-        await self._send_encoded(stream)
+        if problem.code == "restart":
+            with contextlib.suppress(FeedError):  # it ends in any case
+                await self._send_encoded(stream)
         await self._outlet.take_leave(problem.code, retry_after_s=problem.retry_after_s or 0)
 
     async def _send_encoded(self, stream: Stream) -> None:
@@ -240,6 +237,8 @@ class Watcher:
     async def _step(self, stream: Stream) -> float | None:
         """Send one frame, or return when to look again."""
         self._duties.check(time.monotonic(), retry_after_s=random.uniform(0, AGE_RETRY_S))  # noqa: S311 - spread
+        if self._duties.has_full_window:  # no reading for what cannot be sent
+            return await self._rest(stream, math.inf)
         frame = await self._next(stream)
         if frame is None:
             if self._is_live:
@@ -285,10 +284,7 @@ class Watcher:
         if self._history:
             self._history.pop()
         self.position = self.told = frame.cursor
-        if self._window is not None:
-            self._window.add(cursor=frame.cursor, events=frame.count, size=len(frame.text))
-        if self._pace is not None:
-            self._pace.take(len(frame.text), now=now)
+        self._credit.add(cursor=frame.cursor, events=frame.count, size=len(frame.text), now=now)
 
     async def _say_caught_up(self) -> None:
         if self.told < self.position:
@@ -310,13 +306,11 @@ class Watcher:
     def _pause_before(self, frame: Frame) -> float:
         """Return the seconds to wait before sending the frame; for ever while the window is full, until an ack."""
         now = time.monotonic()
-        if self._pace is not None:
-            return self._pace.wait(len(frame.text), now=now)
-        if self._window is None or self._window.fits(events=frame.count, size=len(frame.text)):
-            return 0
-        self._duties.note_full(now)
-        self._history = []
-        return math.inf
+        pause = self._credit.wait(events=frame.count, size=len(frame.text), now=now)
+        if pause == math.inf:
+            self._duties.note_full(now)
+            self._history = []
+        return pause
 
     async def _rest(self, stream: Stream, pause: float) -> float:
         """Return when to look again without a wake-up: after `pause`, or at the next duty; a heartbeat is said here."""
@@ -338,6 +332,13 @@ class Watcher:
 def _shared_grant(grant: Grant) -> Grant:
     """Return the one of all equal grants that watchers are to keep."""
     return grant
+
+
+def _credit(limits: FeedLimits, *, now: float, acks: bool) -> Credit | Paced:
+    """Return what a watcher may send: up to a window that is acknowledged, or at a pace."""
+    if acks:
+        return Credit(max_events=limits.window_events, max_bytes=limits.window_bytes)
+    return Paced(rate=limits.rate_bytes_s, now=now)
 
 
 def _duties(limits: FeedLimits, *, now: float, acks: bool) -> Duties:

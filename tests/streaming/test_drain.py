@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.servers import ServerKind
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 CROWD = SETTINGS | {"FEED_LIMITS": CROWD_LIMITS}
 DRAIN_S = 15.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livereferrals.streaming.pacing import Bucket, Window
+from livereferrals.exceptions import FeedError
+from livereferrals.streaming.pacing import UNPROVED_BYTES, Bucket, Paced, Window
 
 
 def test_bucket_gives_its_burst_and_then_its_rate() -> None:
@@ -62,3 +64,16 @@ def test_window_never_holds_more_than_its_size(frames: list[int], data: st.DataO
         cursor += count
         window.add(cursor=cursor, events=count, size=1)
         assert window.events <= 12
+
+
+def test_reader_that_speaks_must_prove_that_it_reads() -> None:
+    """feed-41: daphne pings only whoever is silent, so that talk must not keep a connection that is not read"""
+    silent, talking = (Paced(rate=10 * UNPROVED_BYTES, now=0) for _ in range(2))
+    for second in range(10):
+        talking.hear(second)
+        silent.add(cursor=second, events=1, size=UNPROVED_BYTES // 5, now=second)
+        if second < 5:
+            talking.add(cursor=second, events=1, size=UNPROVED_BYTES // 5, now=second)
+    with pytest.raises(FeedError) as ended:
+        talking.add(cursor=5, events=1, size=UNPROVED_BYTES // 5, now=5)
+    assert ended.value.code == "max_age"
