@@ -129,15 +129,15 @@ def switch_off(reader: Reader) -> None:
     reader.partner.save()
 
 
-async def test_open_streams_and_polls_end_with_their_token(server: HostServer, transactional_db: None) -> None:
+async def test_open_streams_and_polls_end_with_their_token(uvicorn: HostServer, transactional_db: None) -> None:
     """feed-8, feed-9, feed-17: within 10 s, in the process that did not revoke, without a channel layer"""
     ends = {revoke: ("token_revoked", 401), switch_off: ("forbidden", 403), narrow: ("resync", 200)}
     readers = [(await database_sync_to_async(make_reader)(), act, *told) for act, told in ends.items()]
 
     async def follow(reader: Reader, act: Any, code: str, status: int) -> None:
-        cursor = (await ask(server, "poll", reader.token)).json["cursor"]
-        waiting = asyncio.ensure_future(ask(server, "poll", reader.token, cursor=cursor, wait=30))
-        async with event_source(server, reader.token) as client:
+        cursor = (await ask(uvicorn, "poll", reader.token)).json["cursor"]
+        waiting = asyncio.ensure_future(ask(uvicorn, "poll", reader.token, cursor=cursor, wait=30))
+        async with event_source(uvicorn, reader.token) as client:
             await client.until("caught_up")
             await database_sync_to_async(act)(reader)
             last = await client.ending()
@@ -145,11 +145,11 @@ async def test_open_streams_and_polls_end_with_their_token(server: HostServer, t
         assert (last["type"], last["code"]) == ("error", code)
         answer = await waiting
         assert answer.status == status
-        again = await ask(server, "sse", reader.token, cursor="bad")
+        again = await ask(uvicorn, "sse", reader.token, cursor="bad")
         assert again.status == (400 if status == 200 else status)
 
     await asyncio.gather(*(follow(*one) for one in readers))
-    assert OUR_CODE not in server.output()
+    assert OUR_CODE not in uvicorn.output()
 
 
 async def test_renumbered_log_ends_streams_and_polls(server: HostServer, reader: Reader) -> None:

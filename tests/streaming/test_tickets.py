@@ -96,10 +96,10 @@ async def test_connection_outlives_its_ticket(hasty: HostServer, reader: Reader)
         await stream.until_events(1)
 
 
-async def test_connection_ends_with_the_token_of_its_ticket(server: HostServer, reader: Reader) -> None:
+async def test_connection_ends_with_the_token_of_its_ticket(daphne: HostServer, reader: Reader) -> None:
     """feed-12, feed-8: it lives as long as the token"""
-    text = await new_ticket(server, reader)
-    async with event_source(server, ticket=text) as client:
+    text = await new_ticket(daphne, reader)
+    async with event_source(daphne, ticket=text) as client:
         await client.until("caught_up")
         await database_sync_to_async(tokens.revoke)(reader.row)
         last = await client.ending()
