@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -15,7 +14,7 @@ from livereferrals import conf
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import allowances, credentials, processes, reading, tickets, tokens
 from livereferrals.streaming.admission import admit
-from livereferrals.streaming.draining import SPREAD_S, get_drain
+from livereferrals.streaming.draining import get_drain
 from livereferrals.streaming.parameters import check_url_length
 from livereferrals.streaming.places import places
 from livereferrals.tracking import privacy
@@ -124,8 +123,7 @@ async def watching(hub: Hub, watcher: Watching, admission: Admission) -> AsyncIt
 
 def _presented(opening: Opening) -> Presented:
     """Return the credentials, where all that can be seen without the database is right."""
-    if get_drain().is_on:
-        raise FeedError("restart", "The server restarts; connect again.", retry_after_s=random.uniform(0, SPREAD_S))  # noqa: S311 - spread, no secret
+    get_drain().check()
     credentials.check_subprotocol(opening.offered)
     if conf.settings.FEED_REQUIRE_TLS:
         credentials.check_tls(opening.headers, scheme=opening.scheme, proxy_header=conf.proxy_tls_header())
