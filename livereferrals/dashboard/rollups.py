@@ -29,12 +29,21 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.deltas import Delta, Sums
     from livereferrals.events.models import Event
 
+    Totals = Mapping[type[models.Model], Mapping[tuple[Any, ...], Sums]]
+
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
 """Events rolled up in one transaction at most, so that the lock is never held long."""
 
-TOTALS: tuple[type[models.Model], ...] = (HourlyTotal, DailyPartnerTotal, DailyLinkTotal)
+PLACES: dict[type[models.Model], tuple[str, ...]] = {
+    HourlyTotal: ("starts_at",),
+    DailyPartnerTotal: ("partner", "day"),
+    DailyLinkTotal: ("link", "day"),
+    HourlyPartnerTotal: ("partner", "starts_at"),
+    HourlyLinkTotal: ("link", "starts_at"),
+}
+"""What a row of each table is for, beside trigger and currency; its time comes last."""
 RECENT: tuple[type[models.Model], ...] = (HourlyPartnerTotal, HourlyLinkTotal)
 """Kept for `RECENT_SPAN` only: by the hour of each partner for ever would be most of the database."""
 RECENT_SPAN = timedelta(hours=50)
@@ -99,7 +108,7 @@ def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> N
             extra={"action": "rollup.zone"},
         )
     elif state.time_zone:
-        for model in (*TOTALS, *RECENT):
+        for model in PLACES:
             model._default_manager.using(alias).all().delete()
         state.seq = 0
     state.time_zone = zone
@@ -108,8 +117,16 @@ def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> N
 def _add(events: list[Event], *, alias: str) -> None:
     """Add the events to all tables, and forget hours that are too old: at most one query and seven statements."""
     recent = timezone.now() - RECENT_SPAN
+    write(sums_of(events, recent=recent, using=alias), using=alias)
+    for model in RECENT:
+        model._default_manager.using(alias).filter(starts_at__lt=recent).delete()
+
+
+def sums_of(events: Iterable[Event], *, recent: datetime, using: str) -> Totals:
+    """Return what the events add to each table; to the tables of recent hours, from a time on. At most one query."""
+    events = list(events)
     zone = timezone.get_default_timezone()
-    times = confirmation_times(events, using=alias)
+    times = confirmation_times(events, using=using)
     found = [delta for event in events for delta in deltas.deltas(event, confirmed_at=times)]
 
     def kind(delta: Delta) -> tuple[str, str]:
@@ -130,13 +147,20 @@ def _add(events: list[Event], *, alias: str) -> None:
     def link_hour(delta: Delta) -> tuple[Any, ...] | None:
         return (delta.link, *hour(delta)) if delta.link and delta.moment >= recent else None
 
-    _upsert(HourlyTotal, ("starts_at",), deltas.add_up(found, bucket=hour), alias=alias)
-    _upsert(DailyPartnerTotal, ("partner", "day"), deltas.add_up(found, bucket=partner_day), alias=alias)
-    _upsert(DailyLinkTotal, ("link", "day"), deltas.add_up(found, bucket=link_day), alias=alias)
-    _upsert(HourlyPartnerTotal, ("partner", "starts_at"), deltas.add_up(found, bucket=partner_hour), alias=alias)
-    _upsert(HourlyLinkTotal, ("link", "starts_at"), deltas.add_up(found, bucket=link_hour), alias=alias)
-    for model in RECENT:
-        model._default_manager.using(alias).filter(starts_at__lt=recent).delete()
+    buckets = {
+        HourlyTotal: hour,
+        DailyPartnerTotal: partner_day,
+        DailyLinkTotal: link_day,
+        HourlyPartnerTotal: partner_hour,
+        HourlyLinkTotal: link_hour,
+    }
+    return {model: deltas.add_up(found, bucket=bucket) for model, bucket in buckets.items()}
+
+
+def write(totals: Totals, *, using: str) -> None:
+    """Add sums to the rows of each table. One statement for some dozens of rows."""
+    for model, sums in totals.items():
+        _upsert(model, PLACES[model], sums, alias=using)
 
 
 def _upsert(
