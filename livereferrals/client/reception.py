@@ -94,6 +94,6 @@ class Reception:
             raise Breach("the server greeted twice")
         if isinstance(message, Piece):
             self.newest = message.cursor
-            if message.is_heartbeat and not self._is_awaited:
+            if message.is_heartbeat and not (self._is_awaited and self._received.empty()):
                 await self._connection.reassure()
         await self._received.put(message)
