@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import messages
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from livereferrals.admin import endpoint_acts, replays, secret_pages
 from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
-from livereferrals.callbacks import alerting, figures, holds, masking
+from livereferrals.callbacks import alerting, figures, holds, looking_up, masking
 from livereferrals.callbacks.acting import wake_workers
 from livereferrals.callbacks.models import AlertCause, Subscription
 
@@ -73,6 +75,18 @@ class ServedAdmin(ToolsAdmin):
             alerting.raise_alert(obj.pk, AlertCause.CHANGED, now=timezone.now(), text=said)
         if changed:
             wake_workers()
+        self._look_up(request, obj, [name for name in ADDRESSES if name in form.changed_data])
+
+    def _look_up(self, request: HttpRequest, row: Subscription, names: list[str]) -> None:
+        """Warn of new addresses that lead where nobody may call; after the commit, since name servers may be slow."""
+
+        def look() -> None:
+            for name in names:
+                warning = looking_up.warning_about(getattr(row, name), plain_http=row.allow_plain_http)
+                if warning:
+                    self.message_user(request, warning, messages.WARNING)
+
+        transaction.on_commit(look, robust=True)
 
 
 def health_of(row: Subscription) -> dict[str, Any]:
