@@ -122,4 +122,6 @@ LIVEREFERRALS = {
         # The server that plays the partner runs on this machine, on whatever port is free.
         "ALLOW": ["127.0.0.0/8:*", "[::1]:*", "localhost:*"],
     },
+    # Who tries the feed out connects more often, and with more mistakes, than a partner's program does.
+    "FEED_LIMITS": {"connects_minute": 600, "connects_burst": 200, "failures_minute": 200},
 }

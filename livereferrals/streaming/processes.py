@@ -38,26 +38,23 @@ WRITE_AT_LEAST_S: Final = 15.0
 """How often a process says that it is still there."""
 SILENT_FOR: Final = timedelta(seconds=45)
 """A process that has said nothing for so long is dead: its places are free within 60 s."""
+DEAD_FOR: Final = timedelta(days=1)
+"""How long the row of a process that was killed stays, for people to see."""
 LOOK_EVERY_S: Final = 3.0
 """How old what is known of other processes may be. With the pause above this stays below the promised 10 s."""
 
 
 def write(*, hub_seq: int | None, watchers: int) -> None:
-    """Say how it stands with this process. One update; one insert the first time."""
+    """Say how it stands with this process. One update; the first time an insert, which forgets the long dead."""
     alias = router.db_for_write(ProcessStatus)
     now = clock.now(alias)
-    ProcessStatus.objects.using(alias).update_or_create(
-        pk=this_process(),
-        defaults={"seen_at": now, "hub_seq": hub_seq, "watchers": watchers, "connections": places.by_token()},
-        create_defaults={
-            "kind": "server",
-            "started_at": now,
-            "seen_at": now,
-            "hub_seq": hub_seq,
-            "watchers": watchers,
-            "connections": places.by_token(),
-        },
+    said = {"seen_at": now, "hub_seq": hub_seq, "watchers": watchers, "connections": places.by_token()}
+    rows = ProcessStatus.objects.using(alias)
+    _, is_new = rows.update_or_create(
+        pk=this_process(), defaults=said, create_defaults=said | {"kind": "server", "started_at": now}
     )
+    if is_new:
+        rows.filter(seen_at__lt=now - DEAD_FOR).delete()
 
 
 def clear() -> None:

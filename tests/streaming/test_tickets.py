@@ -9,6 +9,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
+from livereferrals.exceptions import FeedError
 from livereferrals.streaming import tickets, tokens
 from livereferrals.streaming.models import FeedTicket
 from tests.servers import HostServer, host_server
@@ -129,6 +130,16 @@ async def test_ticket_is_given_for_a_token_alone(server: HostServer, reader: Rea
     assert (await ask(server, "ticket", f"{reader.token}x", method="POST")).told == (401, "unauthorized")
     wrong = await ask(server, "ticket", reader.token)
     assert (*wrong.told, wrong.headers["Allow"]) == (405, "bad_request", "POST, OPTIONS")
+
+
+def test_ticket_is_used_by_one_of_two_at_once(reader: Reader) -> None:
+    """feed-11: both have looked before either has used it"""
+    text = tickets.issue(reader.row.pk).text
+    assert tickets.verify(text) == tickets.verify(text)
+    tickets.use(text)
+    with pytest.raises(FeedError) as refused:
+        tickets.use(text)
+    assert refused.value.code == "ticket_used"
 
 
 def test_rows_of_long_ago_are_forgotten(reader: Reader) -> None:
