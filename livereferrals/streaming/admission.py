@@ -20,11 +20,12 @@ from livereferrals.tracking.models import ReferralLink
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from livereferrals.events.log import Bounds
     from livereferrals.streaming.credentials import Presented
+    from livereferrals.streaming.models import FeedToken
     from livereferrals.streaming.parameters import Parameters
     from livereferrals.streaming.places import Elsewhere
     from livereferrals.streaming.tokens import Grant
@@ -47,20 +48,62 @@ class Admission:
     """Most events in the answer to a poll."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What one reader asks for."""
+
+    credentials: Presented
+    query: str
+    last_event_id: str | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read for several at once, after they asked."""
+
+    tokens: Mapping[str, FeedToken]
+    bounds: Bounds
+
+
+def admit_all(asked: Sequence[Asked]) -> list[Admission | Exception]:
+    """Return what each of several readers gets, or why it is not let in. One query for the log and one for all tokens.
+
+    Raises:
+        django.db.Error: the database does not answer.
+    """
+    texts = [one.credentials.token for one in asked if one.credentials.token is not None]
+    seen = Seen(tokens.rows_of(texts), log.bounds())
+    answers: list[Admission | Exception] = []
+    for one in asked:
+        try:
+            answers.append(admit(one.credentials, one.query, last_event_id=one.last_event_id, etag=one.etag, seen=seen))
+        except FeedError as refusal:
+            answers.append(refusal)
+    return answers
+
+
 def admit(
-    credentials: Presented, query: str, *, last_event_id: str | None = None, etag: str | None = None
+    credentials: Presented,
+    query: str,
+    *,
+    last_event_id: str | None = None,
+    etag: str | None = None,
+    seen: Seen | None = None,
 ) -> Admission:
     """Return what a reader gets. Two or three queries; with `links` one more, with `since` about twenty small ones.
+
+    What was `seen` is not asked again.
 
     A ticket can still be used afterwards: who was refused for another reason may mend that and come back with it.
 
     Raises:
         FeedError: it is not let in.
     """
-    grant = _grant(credentials)
+    grant = _grant(credentials, seen)
     wanted = parse_parameters(query, last_event_id=last_event_id, etag=etag)
     selection = _selection(grant, wanted)
-    bounds = log.bounds()
+    bounds = log.bounds() if seen is None else seen.bounds
     since_seq = None if wanted.since is None else seq_before(wanted.since, bounds=bounds)
     place = Place(epoch=bounds.epoch, head=bounds.head, oldest=bounds.oldest)
     start = start_of(wanted, place, since_seq=since_seq)
@@ -76,15 +119,15 @@ def admit(
     )
 
 
-def _grant(credentials: Presented) -> Grant:
-    grants = [verify(text) for verify, text in _lookups(credentials) if text is not None]
+def _grant(credentials: Presented, seen: Seen | None) -> Grant:
+    grants: list[Grant] = []
+    if credentials.token is not None:
+        grants.append(tokens.verify(credentials.token, rows=None if seen is None else seen.tokens))
+    if credentials.ticket is not None:
+        grants.append(tickets.verify(credentials.ticket))
     if len({grant.token for grant in grants}) > 1:
         raise FeedError("bad_request", "The ticket is not one of the token in the header; present one credential.")
     return grants[0]
-
-
-def _lookups(credentials: Presented) -> Iterable[tuple[Callable[[str], Grant], str | None]]:
-    return (tokens.verify, credentials.token), (tickets.verify, credentials.ticket)
 
 
 def _selection(grant: Grant, wanted: Parameters) -> Selection:

@@ -69,11 +69,9 @@ class FeedConsumer:
 
 
 async def _let_in(opening: Opening, socket: Socket) -> Admission:
-    # Clients wait longer for the accept than for `hello` after it, so that is where a crowd has to queue.
-    async with get_hub().turns:
-        # Accepted first, also when it is refused: before the accept a refusal reaches the client as a bare 403.
-        await socket.accept(credentials.selected_subprotocol(opening.offered))
-        return await open_connection(opening)
+    # Accepted first, also when it is refused: before the accept a refusal reaches the client as a bare 403.
+    await socket.accept(credentials.selected_subprotocol(opening.offered))
+    return await open_connection(opening)
 
 
 # --- listening ------------------------------------------------------------------------------------------------------------

@@ -13,14 +13,15 @@ import django.db
 from livereferrals import conf
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import allowances, credentials, processes, reading, tickets, tokens
-from livereferrals.streaming.admission import admit
+from livereferrals.streaming.admission import Asked
 from livereferrals.streaming.draining import get_drain
+from livereferrals.streaming.gathering import get_gathering
 from livereferrals.streaming.parameters import check_url_length
 from livereferrals.streaming.places import places
 from livereferrals.tracking import privacy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from livereferrals.streaming.admission import Admission
     from livereferrals.streaming.allowances import Allowance
@@ -93,7 +94,7 @@ async def open_ticket_office(opening: Opening) -> Grant:
     presented = _presented(opening)
     if presented.token is None or presented.ticket is not None:
         raise FeedError("unauthorized", "Send the header `Authorization: Bearer <feed token>`, and nothing else.")
-    grant = await _counted(opening, tokens.verify, presented.token)
+    grant = await _counted(opening, reading.in_pool(tokens.verify, presented.token))
     per_minute = conf.settings.FEED_LIMITS.tickets_minute
     _spend(
         allowances.tickets,
@@ -134,7 +135,8 @@ def _presented(opening: Opening) -> Presented:
 async def _admitted(
     opening: Opening, presented: Presented, *, last_event_id: str | None = None, etag: str | None = None
 ) -> Admission:
-    admission = await _counted(opening, admit, presented, opening.query, last_event_id=last_event_id, etag=etag)
+    asked = Asked(credentials=presented, query=opening.query, last_event_id=last_event_id, etag=etag)
+    admission = await _counted(opening, get_gathering().admit(asked))
     # Last, because a cursor of thousands of characters is a bad cursor first.
     check_url_length(opening.path, opening.query)
     return admission
@@ -145,13 +147,13 @@ async def _use(presented: Presented) -> None:
         await in_time(tickets.use, presented.ticket)
 
 
-async def _counted(opening: Opening, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _counted(opening: Opening, look: Awaitable[T]) -> T:
     """Return what a look at the credential gives; one that is wrong counts against its sender's address.
 
     A good one is never held up: behind one address there may be many who do not know of each other.
     """
     try:
-        return await in_time(act, *args, **kwargs)
+        return await _in_time(look)
     except FeedError as error:
         if error.code != "unauthorized":
             raise
@@ -172,9 +174,18 @@ async def in_time(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     Raises:
         FeedError: `unavailable`, it does not answer.
     """
+    return await _in_time(reading.in_pool(act, *args, **kwargs))
+
+
+async def _in_time(look: Awaitable[T]) -> T:
+    """Wait for what asks the database.
+
+    Raises:
+        FeedError: `unavailable`, it does not answer.
+    """
     try:
         async with asyncio.timeout(ADMIT_TIMEOUT_S):
-            return await reading.in_pool(act, *args, **kwargs)
+            return await look
     except (TimeoutError, django.db.Error) as error:
         logger.warning("A client could not be let in.", exc_info=error, extra={"action": "feed.unavailable"})
         raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=RETRY_S) from None

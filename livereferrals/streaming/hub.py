@@ -38,8 +38,6 @@ START_TIMEOUT_S = 4.0
 """How long a first watcher waits for the hub to find its place; `hello` is promised within 5 s."""
 PATIENCE = 2
 """Failed looks in a row after which the watchers are told: the first may be a connection that a restart has cut."""
-TURNS = 2 * reading.POOL_THREADS
-"""How many are let in at once: of a crowd that comes back together, each is served as soon as it is heard."""
 SLICE = 200
 """Watchers woken before other work on the loop gets its turn."""
 
@@ -62,8 +60,6 @@ class Hub:
         self._failures = 0
         self._looked_at = float("-inf")
         self._wake: Callable[[], None] | None = None
-        self.turns = asyncio.Semaphore(TURNS)
-        """Taken by whoever is being let in."""
 
     # --- who follows ---------------------------------------------------------------------------------------------------
 
@@ -172,7 +168,6 @@ class Hub:
             self._wake = None
             # What was waited for holds its loop, and `_hubs` must not.
             self._wanted, self._looked = asyncio.Event(), asyncio.Event()
-            self.turns = asyncio.Semaphore(TURNS)
         return tasks
 
     async def aclose(self) -> None:
