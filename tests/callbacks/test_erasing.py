@@ -207,7 +207,8 @@ def test_delivery_of_a_dead_worker_is_not_repeated_after_an_erasure() -> None:
     start(story.delivery)
     api.erase_user(story.user)
     assert Delivery.objects.get(pk=story.delivery.pk).state == "sending"
-    notices = losses.take_back("default", endpoints=[story.subscription.pk], now=timezone.now())
+    with transaction.atomic():
+        notices = losses.take_back("default", endpoints=[story.subscription.pk], now=timezone.now())
     delivery = Delivery.objects.get(pk=story.delivery.pk)
     assert (delivery.state, delivery.end_reason) == ("cancelled", EndReason.ERASURE)
     assert [notice.final for notice in notices] == [True]
