@@ -164,7 +164,7 @@ def event_of(raw: Mapping[str, Any]) -> Event:
     What is missing or odd in an event of an unknown version is no reason to stop: its `raw` has everything.
     """
     version = raw.get("v", KNOWN_VERSION)
-    kind = CLASSES.get(raw.get("type", ""), Event) if version == KNOWN_VERSION else Event
+    kind = CLASSES.get(str(raw.get("type")), Event) if version == KNOWN_VERSION else Event
     return kind(
         cursor=raw["cursor"],
         id=raw.get("id", ""),

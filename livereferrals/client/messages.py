@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEFAULT_HEARTBEAT_S: Final = 20.0
+MAX_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +172,8 @@ def _cursor(message: Mapping[str, Any], name: str) -> str:
 
 
 def _seconds(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
+    """Return a length of time: none for what is none, and a day at most."""
+    return float(min(value, MAX_SECONDS)) if isinstance(value, int | float) and value > 0 else 0.0
 
 
 READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {
