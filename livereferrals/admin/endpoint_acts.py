@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from livereferrals.admin.questions import Question, ask
 from livereferrals.admin.tools import Tool
 from livereferrals.callbacks import holding, holds, trying
+from livereferrals.callbacks.forms import PauseForm
 from livereferrals.callbacks.holds import HoldKind
 from livereferrals.callbacks.models import Endpoint, Subscription
 
@@ -31,18 +30,6 @@ HOLD: Final = "livereferrals.hold_endpoint"
 TEST: Final = "livereferrals.send_test_callback"
 PERMISSIONS: Final = {"pause": HOLD, "enable": HOLD, "test": TEST}
 ENABLED_FROM: Final = (HoldKind.PAUSED, HoldKind.DISABLED, HoldKind.GATE)
-
-
-class PauseForm(forms.Form):
-    """Why, for the colleagues."""
-
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        required=False,
-        max_length=holding.LONGEST_REASON,
-        widget=forms.TextInput(attrs={"class": "vTextField"}),
-        help_text=gettext_lazy("Your colleagues see it beside the endpoint."),
-    )
 
 
 def load(subscription: Subscription) -> Endpoint:

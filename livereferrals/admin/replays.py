@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseNotAllowed, HttpResponseRedirect
@@ -13,12 +12,12 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from livereferrals.admin.delivery_acts import PERMISSION
 from livereferrals.admin.listing import as_uuid
 from livereferrals.admin.tools import Tool
 from livereferrals.callbacks import replaying
+from livereferrals.callbacks.forms import ReplayForm
 from livereferrals.callbacks.models import Replay, ReplayState, Subscription
 
 if TYPE_CHECKING:
@@ -29,46 +28,6 @@ if TYPE_CHECKING:
 NAME: Final = "livereferrals_subscription_replay"
 SHOWN: Final = 10
 """Former replays on the page."""
-
-
-def _moment() -> forms.DateTimeInput:
-    """Return the browser's own field for a day and a time."""
-    return forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-
-
-class ReplayForm(forms.Form):
-    """Which deliveries, and how fast."""
-
-    since = forms.DateTimeField(label=gettext_lazy("From"), widget=_moment())
-    until = forms.DateTimeField(
-        label=gettext_lazy("To"),
-        widget=_moment(),
-        help_text=gettext_lazy("When the confirmations were made, not when they were sent."),
-    )
-    with_delivered = forms.BooleanField(
-        label=gettext_lazy("Delivered ones too"),
-        required=False,
-        help_text=gettext_lazy(
-            "Without it only those that were given up. With it the partner gets again what it has already, with the same ids."
-        ),
-    )
-    per_second = forms.IntegerField(
-        label=gettext_lazy("Calls a second"),
-        initial=replaying.USUAL_RATE,
-        min_value=replaying.RATES[0],
-        max_value=replaying.RATES[1],
-        help_text=gettext_lazy("Not more than this, and never faster than the partner's server takes them."),
-    )
-
-    def span(self, subscription: Subscription) -> replaying.Span:
-        """Return what was asked for; the form is valid."""
-        values = self.cleaned_data
-        return replaying.Span(
-            subscription=subscription.pk,
-            since=values["since"],
-            until=values["until"],
-            with_delivered=values["with_delivered"],
-        )
 
 
 def tools(request: HttpRequest, subscription: Subscription) -> list[Tool]:
@@ -106,9 +65,9 @@ def _answer(model_admin: ModelAdmin, request: HttpRequest, row: Subscription) ->
     if not form.is_valid():
         return _page(model_admin, request, row, form)
     if "begin" not in request.POST:
-        return _page(model_admin, request, row, form, preview=replaying.preview(form.span(row)))
+        return _page(model_admin, request, row, form, preview=replaying.preview(form.span(row.pk)))
     try:
-        replay = replaying.begin(form.span(row), per_second=form.cleaned_data["per_second"], by=request.user)
+        replay = replaying.begin(form.span(row.pk), per_second=form.cleaned_data["per_second"], by=request.user)
     except replaying.ReplayRefusedError as error:
         form.add_error(None, str(error))
         return _page(model_admin, request, row, form)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from livereferrals.dashboard import links, overview
+from livereferrals.dashboard import deliveries, endpoints, links, overview
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.pages import Page
 
-PAGES: Final[tuple[Page, ...]] = (overview.PAGE, links.PAGE)
+PAGES: Final[tuple[Page, ...]] = (
+    overview.PAGE,
+    links.PAGE,
+    deliveries.PAGE,
+    deliveries.DELIVERY_PAGE,
+    endpoints.PAGE,
+)
 
 BY_NAME: Final = {page.name: page for page in PAGES}

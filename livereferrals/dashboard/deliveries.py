@@ -1,0 +1,293 @@
+"""The delivery console: what needs somebody, the endpoints, and the log of deliveries; and the page of one delivery."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
+
+from livereferrals.callbacks import acting, holds, stories
+from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, Subscription
+from livereferrals.callbacks.outcomes import Outcome
+from livereferrals.dashboard import endpoints, pages
+from livereferrals.dashboard.addresses import address
+from livereferrals.dashboard.endpoints import Act, may_see
+from livereferrals.dashboard.filters import Field
+from livereferrals.dashboard.listing import Column, Listing, no_rows
+from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
+from livereferrals.dashboard.scoping import visible
+from livereferrals.dashboard.tables import Cell, Empty
+from livereferrals.tracking.models import Confirmation, Partner
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from livereferrals.callbacks.stories import Story
+    from livereferrals.dashboard.access import Rights
+    from livereferrals.dashboard.pages import Moment
+    from livereferrals.dashboard.rows import Tone
+    from livereferrals.dashboard.tables import Table
+    from livereferrals.dashboard.viewpoints import Viewpoint
+
+STATE = Field(
+    name="state",
+    label=gettext_lazy("State"),
+    choices=tuple(DeliveryState.values),
+    labels={"": gettext_lazy("All states"), **dict(DeliveryState.choices)},
+)
+OUTCOME = Field(
+    name="outcome",
+    label=gettext_lazy("Outcome"),
+    choices=tuple(Outcome.values),
+    labels={"": gettext_lazy("All outcomes"), **dict(Outcome.choices)},
+)
+PARTNER = Field(name="partner", label=gettext_lazy("Partner"))
+DAY = Field(name="day", label=gettext_lazy("Day, as 2026-05-31"), pattern=r"\d{4}-\d\d-\d\d")
+SEARCH = Field(name="q", label=gettext_lazy("Reference or id"))
+SUBSCRIPTION = Field(name="subscription", pattern=r"\d{1,9}")
+CLOCKS_AGREE: Final = timedelta(hours=1)
+"""An id's own time and the database's time of the row differ by less."""
+UNDELIVERED: Final = [state for state in DeliveryState if state != DeliveryState.DELIVERED]
+TONES: Final[dict[str, Tone]] = {DeliveryState.DELIVERED: "good", DeliveryState.DEAD: "bad"}
+RELATED: Final = ("subscription__partner", "subscription__endpoint__state_changed_by", "confirmation", "after")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleState(State):
+    """What the console shows."""
+
+    needs: tuple[str, ...]
+    """What needs somebody, one line each."""
+    endpoints: Table
+    table: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPageState(State):
+    """What a delivery's page shows."""
+
+    story: Story
+    may_see_attempts: bool
+    next: Cell | None
+    """When the next attempt is made, or the hold ends."""
+    acts: tuple[Act, ...]
+    endpoint_url: str
+
+
+def _rows(viewpoint: Viewpoint, _moment: Moment) -> QuerySet[Delivery]:
+    filters = viewpoint.filters
+    rows = visible(Delivery.objects.select_related(*RELATED), rights=viewpoint.rights)
+    if state := filters.value(STATE):
+        rows = rows.filter(state=state)
+    if outcome := filters.value(OUTCOME):
+        rows = rows.filter(last_outcome=outcome)
+        # A failure is looked for among what is not delivered, by the index of states.
+        rows = rows if outcome == Outcome.OK else rows.filter(state__in=UNDELIVERED)
+    if partner := filters.value(PARTNER):
+        rows = rows.filter(subscription_id__in=_subscriptions_of(partner))
+    if subscription := filters.value(SUBSCRIPTION):
+        rows = rows.filter(subscription_id=int(subscription))
+    if day := filters.value(DAY):
+        rows = rows.filter(_made_on(day))
+    if text := filters.value(SEARCH):
+        rows = rows.filter(_found_by(text))
+    return rows
+
+
+def _subscriptions_of(text: str) -> list[int]:
+    partners = Partner.objects.filter(Q(uid=text) | Q(name__istartswith=text)).values("pk")[:50]
+    return list(
+        Subscription.objects.filter(partner__in=list(partners.values_list("pk", flat=True))).values_list(
+            "pk", flat=True
+        )
+    )
+
+
+def _made_on(text: str) -> Q:
+    """Match the rows of a day in the project's zone; ids are in the order of time, so that their index bounds it."""
+    try:
+        day = date.fromisoformat(text)
+        begin, end = (
+            datetime.combine(each, time.min, tzinfo=timezone.get_default_timezone())
+            for each in (day, day + timedelta(days=1))
+        )
+    except (ValueError, OverflowError):
+        return Q(pk__in=[])
+    within = Q(created_at__gte=begin, created_at__lt=end)
+    return within & Q(pk__gte=_first_id(begin - CLOCKS_AGREE), pk__lt=_first_id(end + CLOCKS_AGREE))
+
+
+def _first_id(moment: datetime) -> uuid.UUID:
+    """Return the smallest id that can be made at this moment (UUID version 7, RFC 9562 5.7)."""
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
+
+
+def _found_by(text: str) -> Q:
+    by_reference = Q(confirmation__in=list(Confirmation.objects.filter(reference=text).values_list("pk", flat=True)))
+    try:
+        key = uuid.UUID(text)
+    except ValueError:
+        return by_reference
+    return by_reference | Q(pk=key) | Q(confirmation=key)
+
+
+def _state_cell(row: Delivery, _viewpoint: Viewpoint) -> Cell:
+    words = row.get_state_display()
+    if row.kind != DeliveryKind.CONFIRMATION:
+        words = f"{row.get_kind_display()}, {words}"
+    if row.end_reason:
+        words = f"{words}: {row.get_end_reason_display()}"
+    return Cell(text=words, tone=TONES.get(row.state, "neutral"))
+
+
+def _next_cell(row: Delivery, _viewpoint: Viewpoint) -> Cell:
+    if row.state != DeliveryState.WAITING:
+        return Cell()
+    hold = holds.hold_of(row.subscription.endpoint, now=timezone.now()) if row.kind != DeliveryKind.TEST else None
+    if hold is not None and hold.until is None:
+        return Cell(text=gettext("on hold: %(why)s") % {"why": hold.text}, tone="warn")
+    return Cell(time=max(row.due_at, hold.until) if hold is not None and hold.until else row.due_at, countdown=True)
+
+
+def _outcome_cell(row: Delivery, _viewpoint: Viewpoint) -> Cell:
+    words = stories.outcome_in_words(row.last_outcome)
+    return Cell(text=f"{words} ({row.last_status})" if row.last_status else words)
+
+
+def _reference(row: Delivery, _viewpoint: Viewpoint) -> Cell:
+    return Cell(text=row.confirmation.reference or "" if row.confirmation is not None else "")
+
+
+def _empty(viewpoint: Viewpoint) -> Empty:
+    if viewpoint.filters.others:
+        return no_rows(gettext("No such delivery"))
+    return Empty(
+        title=gettext("No deliveries yet"),
+        text=gettext("When a confirmation is owed to a partner's server, its call shows here."),
+    )
+
+
+LISTING: Listing[Delivery] = Listing(
+    name="deliveries",
+    caption=gettext_lazy("Deliveries"),
+    columns=(
+        Column(
+            key="made",
+            label=gettext_lazy("Made"),
+            cell=lambda row, _: Cell(time=row.created_at, url=address("delivery", row.pk)),
+            order=("-id",),
+        ),
+        Column(
+            key="subscription",
+            label=gettext_lazy("Partner, trigger"),
+            cell=lambda row, _: Cell(text=str(row.subscription)),
+        ),
+        Column(key="reference", label=gettext_lazy("Reference"), cell=_reference),
+        Column(key="state", label=gettext_lazy("State"), cell=_state_cell),
+        Column(key="outcome", label=gettext_lazy("Last outcome"), cell=_outcome_cell),
+        Column(
+            key="attempts",
+            label=gettext_lazy("Attempts"),
+            cell=lambda row, _: Cell(text=str(row.attempts)),
+            numeric=True,
+            minor=True,
+        ),
+        Column(key="next", label=gettext_lazy("Next attempt"), cell=_next_cell),
+    ),
+    rows=_rows,
+    order="made",
+    empty=_empty,
+)
+FIELDS = (*LISTING.fields, STATE, OUTCOME, PARTNER, DAY, SEARCH, SUBSCRIPTION)
+
+
+def read_console(viewpoint: Viewpoint) -> ConsoleState:
+    """Return what the console shows now."""
+    with pages.one_moment(viewpoint) as moment:
+        table = LISTING.table(viewpoint, moment, fields=FIELDS)
+        rows = endpoints.newest(viewpoint)
+        shown = endpoints.table_of(rows, now=moment.now)
+        needs = endpoints.needs_of(viewpoint, now=moment.now)
+    return ConsoleState(**moment.header, needs=needs, endpoints=shown, table=table)
+
+
+PAGE = Page(
+    name="deliveries",
+    template="deliveries.html",
+    regions=("delivery_needs", "delivery_endpoints", "list", "cursor"),
+    read=read_console,
+    title=lambda _: gettext("Deliveries"),
+    tab=gettext_lazy("Deliveries"),
+    may_see=may_see,
+    fields=FIELDS,
+    exports=True,
+)
+
+
+def find(subject: str, rights: Rights) -> Delivery:
+    """Return a delivery that the viewer may see. One query.
+
+    Raises:
+        NoSuchSubjectError: there is none.
+    """
+    try:
+        key = uuid.UUID(subject)
+    except ValueError as error:
+        raise NoSuchSubjectError(subject) from error
+    row = visible(Delivery.objects.select_related(*RELATED), rights=rights).filter(pk=key).first()
+    if row is None:
+        raise NoSuchSubjectError(subject)
+    return row
+
+
+def read_delivery(viewpoint: Viewpoint) -> DeliveryPageState:
+    """Return what a delivery's page shows now; a partner's answers only to those who may see them.
+
+    Raises:
+        NoSuchSubjectError: there is no such delivery, or it is another partner's.
+    """
+    rights = viewpoint.rights
+    may_see_attempts = rights.may("view_deliveryattempt")
+    with pages.one_moment(viewpoint) as moment:
+        row = find(viewpoint.subject, rights)
+        story = stories.story_of(row, now=moment.now, with_attempts=may_see_attempts)
+    until = story.hold.until if story.hold is not None else row.due_at if story.counts_down else None
+    return DeliveryPageState(
+        **moment.header,
+        story=story,
+        may_see_attempts=may_see_attempts,
+        next=Cell(time=until, countdown=True) if until is not None else None,
+        acts=_acts(row, rights),
+        endpoint_url=address("endpoint", row.subscription_id),
+    )
+
+
+def _acts(row: Delivery, rights: Rights) -> tuple[Act, ...]:
+    if not rights.may("retry_delivery"):
+        return ()
+    offered = (
+        ("retry", gettext("Retry now"), acting.obstacle_to_retry),
+        ("resend", gettext("Resend"), acting.obstacle_to_resend),
+        ("cancel", gettext("Cancel"), acting.obstacle_to_cancel),
+    )
+    return tuple(
+        Act(label=label, url=f"{address('delivery', row.pk)}{name}/")
+        for name, label, obstacle in offered
+        if obstacle(row) is None
+    )
+
+
+DELIVERY_PAGE = Page(
+    name="delivery",
+    template="delivery.html",
+    regions=("delivery", "cursor"),
+    read=read_delivery,
+    title=lambda _: gettext("Delivery"),
+    below="deliveries",
+    may_see=may_see,
+)
