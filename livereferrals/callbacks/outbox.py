@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router, transaction
 from django.db.models import OuterRef, Q, Subquery
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SENDS_REVERSALS = Q(method=Method.POST, send_reversals=True) | Q(~Q(reversal_url=""), method=Method.GET)
 """Whether a subscription wants to be called when a confirmation is taken back (callbacks, section 1)."""
+
+ROWS_KEPT: Final = timedelta(days=180)
+"""An older delivery may have been forgotten (callbacks, section 2)."""
 
 
 def subscriptions_to(trigger: str) -> QuerySet[Subscription]:
@@ -74,18 +78,19 @@ def owe_reversal(reversal: Reversal, event: Event) -> list[Delivery]:
     now = clock.now(_alias())
     if not reversal.partial:
         _cancel_unsent(reversal.confirmation, now=now)
+    told = {row.subscription_id: row for row in _told(reversal.confirmation)}
     rows = [
         Delivery(
-            subscription_id=told.subscription_id,
+            subscription_id=subscription,
             confirmation=reversal.confirmation,
             kind=DeliveryKind.REVERSAL,
             event=event.id,
             payload=payload.frozen(event),
-            after=told,
+            after=told.get(subscription),
             due_at=now,
             created_at=now,
         )
-        for told in _told(reversal.confirmation)
+        for subscription in (*told, *_told_long_ago(reversal.confirmation, now=now))
     ]
     return _insert(rows)
 
@@ -100,6 +105,22 @@ def _told(confirmation: Confirmation) -> QuerySet[Delivery]:
         .exclude(never_begun)
         .order_by("id")
     )
+
+
+def _told_long_ago(confirmation: Confirmation, *, now: datetime) -> list[int]:
+    """Return the subscriptions that were called so long ago that the delivery may be forgotten, and is."""
+    if confirmation.created_at > now - ROWS_KEPT:
+        return []
+    wanting = Subscription.objects.using(_alias()).filter(
+        SENDS_REVERSALS,
+        partner=confirmation.partner_id,
+        trigger=confirmation.trigger,
+        archived_at__isnull=True,
+        created_at__lte=confirmation.created_at,
+    )
+    known = Delivery.objects.using(_alias()).filter(confirmation=confirmation, kind=DeliveryKind.CONFIRMATION)
+    found = wanting.exclude(callback_url="").exclude(pk__in=known.values("subscription"))
+    return list(found.values_list("pk", flat=True))
 
 
 def _cancel_unsent(confirmation: Confirmation, *, now: datetime) -> None:

@@ -20,6 +20,7 @@ from livereferrals.callbacks.placeholders import MACROS
 from livereferrals.events import wire
 from livereferrals.events.models import Event, EventType
 from livereferrals.ids import new_uuid
+from livereferrals.tracking.models import Reversal
 from tests.callbacks.running import make_owed_confirmation, owe, reload, subscribe
 from tests.factories import make_subscription
 
@@ -170,3 +171,21 @@ def test_database_time_is_the_servers_on_postgresql() -> None:
 
     now = clock.now(connection.alias)
     assert abs(now - timezone.now()) < timedelta(seconds=10)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("case", ["told long ago", "subscribed later", "lately", "feed only"])
+def test_reversal_of_a_confirmation_whose_delivery_is_forgotten(case: str) -> None:
+    """N-12: whoever was called is told, although the row of it is gone; nobody else is."""
+    subscription = subscribe("" if case == "feed only" else URL)
+    confirmation, event = make_owed_confirmation(subscription)
+    age = timedelta(days=1 if case == "lately" else 200)
+    subscribed = timezone.now() - timedelta(days=100 if case == "subscribed later" else 300)
+    type(subscription).objects.filter(pk=subscription.pk).update(created_at=subscribed)
+    type(confirmation).objects.filter(pk=confirmation.pk).update(created_at=timezone.now() - age)
+    confirmation.refresh_from_db()
+    reversal = Reversal.objects.create(confirmation=confirmation, reason="refund", created_at=timezone.now())
+    made = outbox.owe_reversal(reversal, event)
+    assert [(row.subscription_id, row.after) for row in made] == (
+        [(subscription.pk, None)] if case == "told long ago" else []
+    )
