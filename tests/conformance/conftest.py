@@ -6,6 +6,8 @@ needs of a server besides reading is its driver's to do, see `tests.conformance.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
 import os
 from dataclasses import dataclass
@@ -23,7 +25,6 @@ from tests.conformance.transports import OPENERS, PROTOCOL, Call
 from tests.servers import HostServer, host_server
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import AsyncIterator, Iterator, Sequence
     from types import EllipsisType
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 TRANSPORTS = ("ws", "sse", "poll")
 HEARTBEAT_S = 1
+FOREIGN_TIMEOUT_S = 600
 SETTINGS: dict[str, Any] = {
     "FEED_POLL_INTERVAL": 0.05,
     "FEED_HEARTBEAT": HEARTBEAT_S,
@@ -58,11 +60,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the cases the test's database where the servers are ours, and no database where they are not."""
-    if option(config, "--base-url", "LIVEREFERRALS_BASE_URL") is None:
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.django_db(transaction=True))
+    """Give the cases the test's database where the servers are ours, and time where a foreign one keeps its limits."""
+    is_foreign = option(config, "--base-url", "LIVEREFERRALS_BASE_URL") is not None
+    mark = pytest.mark.timeout(FOREIGN_TIMEOUT_S) if is_foreign else pytest.mark.django_db(transaction=True)
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(mark)
 
 
 def option(config: pytest.Config, name: str, variable: str) -> str | None:
@@ -76,6 +79,13 @@ def feed_base(url: str) -> str:
     """Return the address of the feed on a site."""
     trimmed = url.rstrip("/")
     return trimmed if urlsplit(trimmed).path.endswith("/feed/v1") else f"{trimmed}/referrals/feed/v1"
+
+
+def waiting_time(ended: Ended) -> float:
+    """Return how many seconds to wait after a refusal; raise it again where it is none that time heals."""
+    if ended.code != "rate_limited" or not ended.is_as_promised():
+        raise ended
+    return float(ended.problem["retry_after_s"])
 
 
 @dataclass(kw_only=True)
@@ -106,10 +116,20 @@ class Target:
             parameters=parameters,
         )
 
-    def read(self, transport: str, **how: Any) -> contextlib.AbstractAsyncContextManager[Any]:
-        """Open the feed: `async with target.read("ws", cursor="oldest") as reader`."""
-        opened: contextlib.AbstractAsyncContextManager[Any] = OPENERS[transport](self.call(**how))
-        return opened
+    @contextlib.asynccontextmanager
+    async def read(self, transport: str, **how: Any) -> AsyncIterator[Any]:
+        """Open the feed: `async with target.read("ws", cursor="oldest") as reader`.
+
+        Where the server says that this was too often, come back when it says so: a foreign server keeps its limits.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            reader = None
+            while reader is None:
+                try:
+                    reader = await stack.enter_async_context(OPENERS[transport](self.call(**how)))
+                except Ended as ended:
+                    await asyncio.sleep(waiting_time(ended))
+            yield reader
 
     async def refused(self, transport: str, **how: Any) -> Ended:
         """Return how the server refuses this call; fail where it lets it in."""
