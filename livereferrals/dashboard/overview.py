@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals.dashboard import pages, statistics, wording
+from livereferrals.dashboard import courses, leaders, pages, statistics, wording
 from livereferrals.dashboard.pages import Page, State
+from livereferrals.dashboard.ranges import span_before
 from livereferrals.dashboard.scoping import visible
 from livereferrals.dashboard.sources import Whose
 from livereferrals.events.models import Event
@@ -16,7 +18,9 @@ from livereferrals.tracking.models import Partner
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.access import Rights
+    from livereferrals.dashboard.charts import Chart
     from livereferrals.dashboard.filters import Filters
+    from livereferrals.dashboard.leaders import Leader
     from livereferrals.dashboard.rows import Counter, EventRow
     from livereferrals.dashboard.viewpoints import Viewpoint
 
@@ -29,6 +33,9 @@ class OverviewState(State):
     """Everything on the overview that moves."""
 
     counters: tuple[Counter, ...]
+    chart: Chart
+    partners: tuple[Leader, ...]
+    links: tuple[Leader, ...]
     rows: tuple[EventRow, ...]
     """Newest first, at most 50."""
     filtered: bool
@@ -38,15 +45,23 @@ class OverviewState(State):
 def read_state(viewpoint: Viewpoint) -> OverviewState:
     """Return what the overview shows now, in the active language, all of it at one cursor.
 
-    At most seven queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
+    At most 15 queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
     """
     filters = viewpoint.filters
+    whose = Whose(partners=viewpoint.rights.partners)
+    zone = timezone.get_default_timezone()
     with pages.one_moment(viewpoint) as moment:
-        numbers = statistics.numbers(moment.span, at=moment.bounds, whose=Whose(partners=viewpoint.rights.partners))
+        steps = courses.steps_of(viewpoint, moment, whose=whose)
+        before = moment.figures.numbers(span_before(filters.range, now=moment.now, zone=zone), whose=whose)
+        first_partners = leaders.partners(moment, whose=whose)
+        first_links = leaders.links(moment, whose=whose)
         listed = newest(filters, rights=viewpoint.rights, upto=moment.bounds.head)
     return OverviewState(
         **moment.header,
-        counters=wording.counters(numbers, rights=viewpoint.rights),
+        counters=wording.counters(statistics.total(steps), rights=viewpoint.rights, before=before, steps=steps),
+        chart=courses.chart(steps, viewpoint),
+        partners=first_partners,
+        links=first_links,
         rows=listed,
         filtered=bool(filters.types),
     )
@@ -69,7 +84,7 @@ def newest(filters: Filters, *, rights: Rights, upto: int) -> tuple[EventRow, ..
 PAGE = Page(
     name="overview",
     template="overview.html",
-    regions=("counters", "events", "cursor"),
+    regions=("counters", "chart", "leaders", "events", "cursor"),
     read=read_state,
     title=lambda _: gettext("Overview"),
     tab=gettext_lazy("Overview"),

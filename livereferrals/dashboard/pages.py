@@ -21,6 +21,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from livereferrals.dashboard import snapshots, statistics
+from livereferrals.dashboard.statistics import Figures
 from livereferrals.events import log, wire
 from livereferrals.events.cursors import Cursor
 
@@ -73,6 +74,8 @@ class Moment:
     """What the chosen range means now."""
     header: Mapping[str, Any]
     """The fields of `State`."""
+    figures: Figures
+    """The numbers at this place."""
 
 
 @contextmanager
@@ -89,7 +92,7 @@ def one_moment(viewpoint: Viewpoint) -> Iterator[Moment]:
             "period": span.name,
             "time": now,
         }
-        yield Moment(bounds=bounds, now=now, span=span, header=header)
+        yield Moment(bounds=bounds, now=now, span=span, header=header, figures=Figures(bounds))
 
 
 def _anybody(rights: Rights) -> bool:

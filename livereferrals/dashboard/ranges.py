@@ -95,13 +95,15 @@ def days(span: Span, *, zone: tzinfo) -> Iterator[Span]:
 
 
 def span_before(chosen: Range, *, now: datetime, zone: tzinfo) -> Span:
-    """Return the span to compare with: as many hours or days, just before."""
+    """Return the span to compare with: as many hours or days, just before; of today the same hours of yesterday.
+
+    A morning that was compared with the whole of yesterday would always look like a collapse.
+    """
     span = span_of(chosen, now=now, zone=zone)
     if chosen is Range.DAY:
         return Span(start=span.start - 24 * HOUR, end=span.start)
-    count = DAYS_BEFORE[chosen] + 1
     first = day_of(span.start, zone=zone)
-    return Span(
-        start=midnight(first - timedelta(days=count), zone=zone),
-        end=midnight(first, zone=zone),
-    )
+    start = midnight(first - timedelta(days=DAYS_BEFORE[chosen] + 1), zone=zone)
+    if chosen is Range.TODAY:
+        return Span(start=start, end=min(start + (hour_of(now, zone=zone) + HOUR - span.start), span.start))
+    return Span(start=start, end=span.start)

@@ -25,6 +25,10 @@ class Counter:
     """The unformatted number with a dot, for `data-value`; empty where there is none."""
     text: str
     """The number as people read it."""
+    change: str = ""
+    """How it differs from the range before, as people read it; empty where there is nothing to compare with."""
+    spark: str = ""
+    """The points of a small line through the range; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from livereferrals.dashboard import catalogue, pacing, wording
@@ -16,8 +17,6 @@ from livereferrals.dashboard.ranges import Range
 from livereferrals.events.models import EventType
 
 if TYPE_CHECKING:
-    from django.utils.safestring import SafeString
-
     from livereferrals.dashboard.filters import Field, Filters
     from livereferrals.dashboard.pages import Page, State
     from livereferrals.dashboard.viewpoints import Viewpoint
@@ -122,7 +121,8 @@ def build(page: Page, viewpoint: Viewpoint, state: State, *, user: str, unknown:
 
 def render_filters(shell: Shell) -> SafeString:
     """Return the markup of the filters, as it replaces the one on the page."""
-    return render_to_string(f"{FOLDER}/_filters.html", {"shell": shell, "oob": True})
+    names = ("_filters.html", "_types.html") if shell.types else ("_filters.html",)
+    return SafeString("".join(render_to_string(f"{FOLDER}/{name}", {"shell": shell, "oob": True}) for name in names))
 
 
 def _tabs(page: Page, viewpoint: Viewpoint) -> tuple[Tab, ...]:

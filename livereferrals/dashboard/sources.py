@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Sum
@@ -23,7 +24,7 @@ from livereferrals.tracking.models import ReferralLink
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Mapping
 
     from django.db.models import Model, QuerySet
 
@@ -57,6 +58,12 @@ class Whose:
     link: uuid.UUID | None = None
     """This link's alone."""
 
+    def has(self, delta: Delta) -> bool:
+        """Whether it is one of these."""
+        if self.link is not None:
+            return delta.link == self.link
+        return self.partners is None or delta.partner in self.partners
+
 
 EVERYBODY = Whose()
 
@@ -64,21 +71,63 @@ Key = tuple["Hashable", str]
 """A bucket and a currency, which is empty for what has no amount."""
 
 
-def sums(
-    span: Span, *, at: Bounds, whose: Whose = EVERYBODY, by: By = By.TOTAL, only: Collection[Any] | None = None
-) -> dict[Key, Sums]:
-    """Return what happened in the span by the events up to the log's head `at`, by bucket and currency.
+class Source:
+    """What happened up to one place in the log, by rollups and by the events after them.
 
-    `only` names the buckets that are wanted, of partners or of links. To be called where `at` was read, inside
-    `snapshots.one_moment()`. Three queries, one more if something was reversed.
-
-    A span that is no whole number of the project's days, or `By.HOUR`, of single partners or links, is known for the
-    last `rollups.RECENT_SPAN` only.
+    To be made where `at` was read, inside `snapshots.one_moment()`; the tail is read once, whatever is asked. Each sum
+    costs one query.
     """
-    found = _rolled_up(span, whose=whose, by=by, only=only)
-    for key, more in _tail(span, after=rollups.position().seq, upto=at.head, whose=whose, by=by, only=only).items():
-        found[key] = found.get(key, Sums()) + more
-    return found
+
+    def __init__(self, at: Bounds) -> None:
+        self._at = at
+
+    def sums(
+        self, span: Span, *, whose: Whose = EVERYBODY, by: By = By.TOTAL, only: Collection[Any] | None = None
+    ) -> dict[Key, Sums]:
+        """Return what happened in the span by bucket and currency. One query.
+
+        `only` names the buckets that are wanted, of partners or of links.
+
+        A span that is no whole number of the project's days, or `By.HOUR`, of single partners or links, is known for the
+        last `rollups.RECENT_SPAN` only.
+        """
+        found = _rolled_up(span, whose=whose, by=by, only=only)
+        for key, more in self._of_tail(span, whose=whose, by=by, only=only).items():
+            found[key] = found.get(key, Sums()) + more
+        return found
+
+    def leaders(self, span: Span, *, by: By, count: int, whose: Whose = EVERYBODY) -> list[Any]:
+        """Return the buckets that may be among the first `count` by confirmations, then hits. One query.
+
+        They are as many more as the tail can have thrown out or brought in; who asks for their sums has the right order.
+        """
+        fresh = {bucket for bucket, _ in self._of_tail(span, whose=whose, by=by, only=None)}
+        rows, _ = _rows(span, whose=whose, by=by)
+        found = rows.order_by().values(str(by)).annotate(first=Sum("confirmations"), second=Sum("hits"))
+        names = found.order_by("-first", "-second", str(by)).values_list(str(by), flat=True)
+        return [*dict.fromkeys([*names[: count + len(fresh)], *fresh])]
+
+    @cached_property
+    def _tail(self) -> list[Delta]:
+        """What the events after the rollups add. At most three queries."""
+        after = rollups.position().seq
+        if after >= self._at.head:
+            return []
+        fields = ("type", "occurred_at", "data", "partner", "link")
+        events = list(Event.objects.filter(seq__gt=after, seq__lte=self._at.head).only(*fields))
+        times = rollups.confirmation_times(events)
+        return [delta for event in events for delta in deltas.deltas(event, confirmed_at=times)]
+
+    def _of_tail(self, span: Span, *, whose: Whose, by: By, only: Collection[Any] | None) -> Mapping[Key, Sums]:
+        bucket = _bucket_of_delta(by)
+
+        def key(delta: Delta) -> Key | None:
+            if delta.moment not in span or not whose.has(delta):
+                return None
+            found = bucket(delta)
+            return None if found is None or (only is not None and found not in only) else (found, delta.currency)
+
+        return deltas.add_up(self._tail, bucket=key)
 
 
 # --- rollups -----------------------------------------------------------------------------------------------------------
@@ -141,38 +190,6 @@ def _bucket_of_row(by: By, time: str) -> Callable[[Any], Hashable]:
         zone = timezone.get_default_timezone()
         return lambda moment: ranges.day_of(moment, zone=zone)
     return lambda value: value
-
-
-# --- the tail ----------------------------------------------------------------------------------------------------------
-
-
-def _tail(
-    span: Span, *, after: int, upto: int, whose: Whose, by: By, only: Collection[Any] | None
-) -> Mapping[Key, Sums]:
-    """Return what the events after the rollups add. At most two queries."""
-    if after >= upto:
-        return {}
-    bucket = _bucket_of_delta(by)
-
-    def key(delta: Delta) -> Key | None:
-        if delta.moment not in span:
-            return None
-        found = bucket(delta)
-        return None if found is None or (only is not None and found not in only) else (found, delta.currency)
-
-    return deltas.add_up(_deltas_after(after, upto=upto, whose=whose), bucket=key)
-
-
-def _deltas_after(after: int, *, upto: int, whose: Whose) -> Iterator[Delta]:
-    events = Event.objects.filter(seq__gt=after, seq__lte=upto).only("type", "occurred_at", "data", "partner", "link")
-    if whose.link is not None:
-        events = events.filter(link=whose.link)
-    elif whose.partners is not None:
-        events = events.filter(partner__in=whose.partners)
-    read = list(events)
-    times = rollups.confirmation_times(read)
-    for event in read:
-        yield from deltas.deltas(event, confirmed_at=times)
 
 
 def _bucket_of_delta(by: By) -> Callable[[Delta], Hashable | None]:

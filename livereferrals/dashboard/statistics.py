@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from livereferrals.dashboard import ranges, rollups, sources
+from livereferrals.dashboard import ranges, rollups
 from livereferrals.dashboard.deltas import Sums
-from livereferrals.dashboard.sources import EVERYBODY, By
+from livereferrals.dashboard.sources import EVERYBODY, By, Source
 from livereferrals.events import log
 from livereferrals.tracking import amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping
+    from collections.abc import Collection, Hashable, Iterable, Mapping
     from datetime import tzinfo
 
     from livereferrals.dashboard.ranges import Span
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TAIL = 500
 """Events after the rollups that a reading adds up by itself; above it the rollups are brought forward first."""
 RATE_UNIT = Decimal("0.000001")
+ADDED = ("hits", "visitors", "claims", "confirmations", "reversals")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,40 +60,56 @@ def keep_tail_short() -> None:
         rollups.advance()
 
 
-def numbers(span: Span, *, at: Bounds, whose: Whose = EVERYBODY) -> Numbers:
-    """Return the numbers of the span by the events up to the log's head `at`.
+class Figures:
+    """The numbers at one place in the log; to be made inside `snapshots.one_moment()`, where its place was read.
 
-    To be called where `at` was read, inside `snapshots.one_moment()`. Three queries, one more if something was reversed.
+    Each call costs one query, the first one up to three more.
     """
-    return _numbers({currency: found for (_, currency), found in sources.sums(span, at=at, whose=whose).items()})
 
+    def __init__(self, at: Bounds) -> None:
+        self._source = Source(at)
 
-def divided(
-    span: Span, *, at: Bounds, by: By, whose: Whose = EVERYBODY, only: Collection[Any] | None = None
-) -> dict[Any, Numbers]:
-    """Return the numbers of the span by partner, link or trigger; those where nothing happened are left out.
+    def numbers(self, span: Span, *, whose: Whose = EVERYBODY) -> Numbers:
+        """Return the numbers of the span."""
+        return _numbers({currency: found for (_, currency), found in self._source.sums(span, whose=whose).items()})
 
-    As many queries as `numbers`.
-    """
-    return _by_bucket(sources.sums(span, at=at, whose=whose, by=by, only=only))
+    def divided(
+        self, span: Span, *, by: By, whose: Whose = EVERYBODY, only: Collection[Any] | None = None
+    ) -> dict[Any, Numbers]:
+        """Return the numbers of the span by partner, link or trigger; those where nothing happened are left out."""
+        return _by_bucket(self._source.sums(span, whose=whose, by=by, only=only))
 
+    def leaders(self, span: Span, *, by: By, count: int, whose: Whose = EVERYBODY) -> list[tuple[Any, Numbers]]:
+        """Return the first partners, links or triggers by confirmations, then hits, with their numbers. Two queries."""
+        candidates = self._source.leaders(span, by=by, count=count, whose=whose)
+        found = self.divided(span, by=by, whose=whose, only=candidates)
+        ranked = sorted(found.items(), key=lambda item: (-item[1].confirmations, -item[1].hits, str(item[0])))
+        return ranked[:count]
 
-def steps(span: Span, *, at: Bounds, zone: tzinfo, hourly: bool, whose: Whose = EVERYBODY) -> tuple[Step, ...]:
-    """Return the numbers of each of the zone's hours or days of the span, in order, empty ones too.
-
-    As many queries as `numbers`.
-    """
-    by = By.HOUR if hourly else By.DAY
-    found = _by_bucket(sources.sums(span, at=at, whose=whose, by=by))
-    nothing = Numbers(amounts={})
-    parts = ranges.hours(span, zone=zone) if hourly else ranges.days(span, zone=zone)
-    return tuple(
-        Step(
-            span=part,
-            numbers=found.get(part.start if hourly else ranges.day_of(part.start, zone=zone), nothing),
+    def steps(self, span: Span, *, zone: tzinfo, hourly: bool, whose: Whose = EVERYBODY) -> tuple[Step, ...]:
+        """Return the numbers of each of the zone's hours or days of the span, in order, empty ones too."""
+        found = _by_bucket(self._source.sums(span, whose=whose, by=By.HOUR if hourly else By.DAY))
+        nothing = Numbers(amounts={})
+        parts = ranges.hours(span, zone=zone) if hourly else ranges.days(span, zone=zone)
+        return tuple(
+            Step(
+                span=part,
+                numbers=found.get(part.start if hourly else ranges.day_of(part.start, zone=zone), nothing),
+            )
+            for part in parts
         )
-        for part in parts
-    )
+
+
+def total(steps: Iterable[Step]) -> Numbers:
+    """Return the numbers of all steps together."""
+    whole: dict[str, int] = dict.fromkeys(ADDED, 0)
+    money: dict[str, Decimal] = {}
+    for step in steps:
+        for name in ADDED:
+            whole[name] += getattr(step.numbers, name)
+        for currency, amount in step.numbers.amounts.items():
+            money[currency] = money.get(currency, Decimal(0)) + amount
+    return Numbers(**whole, amounts=dict(sorted(money.items())))
 
 
 def _by_bucket(totals: Mapping[Key, Sums]) -> dict[Hashable, Numbers]:

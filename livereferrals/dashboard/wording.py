@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.formats import number_format
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
+from livereferrals.dashboard import charts
 from livereferrals.dashboard.ranges import Range
 from livereferrals.dashboard.rows import Counter, EventRow
 from livereferrals.events.models import EventType
@@ -15,11 +16,11 @@ from livereferrals.tracking import amounts
 from livereferrals.tracking.models import ReversalReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from livereferrals.dashboard.access import Rights
     from livereferrals.dashboard.rows import Tone
-    from livereferrals.dashboard.statistics import Numbers
+    from livereferrals.dashboard.statistics import Numbers, Step
     from livereferrals.events.models import Event
 
 NONE = "\N{EN DASH}"
@@ -59,17 +60,25 @@ TONES: dict[str, Tone] = {
 }
 
 
-def counters(numbers: Numbers, *, rights: Rights) -> tuple[Counter, ...]:
-    """Return the overview's numbers; amounts only to those who may see them."""
+def counters(
+    numbers: Numbers, *, rights: Rights, before: Numbers | None = None, steps: Sequence[Step] = ()
+) -> tuple[Counter, ...]:
+    """Return the numbers of a page, with their change and their course where these are given.
+
+    Amounts only to those who may see them.
+    """
     found = [
-        _whole("hits", gettext("Hits"), numbers.hits),
-        _whole("visitors", gettext("Visitors"), numbers.visitors),
-        _whole("claims", gettext("Claims"), numbers.claims),
-        _whole("confirmations", gettext("Confirmations"), numbers.confirmations),
+        _whole(name, label, numbers, before, steps)
+        for name, label in (
+            ("hits", gettext("Hits")),
+            ("visitors", gettext("Visitors")),
+            ("claims", gettext("Claims")),
+            ("confirmations", gettext("Confirmations")),
+        )
     ]
     if rights.amounts:
-        found += _amounts(numbers)
-    return (*found, _rate(numbers.rate))
+        found += _amounts(numbers, before)
+    return (*found, _rate(numbers.rate, before.rate if before else None))
 
 
 def event_row(event: Event, *, partner_name: str, rights: Rights) -> EventRow:
@@ -99,11 +108,19 @@ def _number(value: int | Decimal, digits: int = 0) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _whole(key: str, label: str, value: int) -> Counter:
-    return Counter(key=key, label=label, raw=str(value), text=_number(value))
+def _whole(name: str, label: str, numbers: Numbers, before: Numbers | None, steps: Sequence[Step]) -> Counter:
+    value: int = getattr(numbers, name)
+    return Counter(
+        key=name,
+        label=label,
+        raw=str(value),
+        text=_number(value),
+        change=_change(Decimal(value), Decimal(getattr(before, name))) if before else "",
+        spark=charts.spark([getattr(step.numbers, name) for step in steps]),
+    )
 
 
-def _amounts(numbers: Numbers) -> list[Counter]:
+def _amounts(numbers: Numbers, before: Numbers | None) -> list[Counter]:
     label = gettext("Amount")
     if not numbers.amounts:
         return [Counter(key="amount", label=label, raw="", text=NONE)]
@@ -113,22 +130,49 @@ def _amounts(numbers: Numbers) -> list[Counter]:
             label=label,
             raw=format(round(amount, amounts.currency_digits(currency)), "f"),
             text=money(amount, currency),
+            change=_change(amount, before.amounts.get(currency, Decimal(0))) if before else "",
         )
         for currency, amount in numbers.amounts.items()
     ]
+
+
+def _change(now: Decimal, before: Decimal) -> str:
+    """Return by how many per cent a number has changed; nothing where it was nothing."""
+    if before <= 0:
+        return ""
+    per_cent = ((now - before) * 100 / before).quantize(Decimal(1))
+    return _signed(per_cent, 0, unit="%")
+
+
+def _signed(value: Decimal, digits: int, *, unit: str) -> str:
+    sign = "+" if value > 0 else ""
+    return f"{sign}{_number(value, digits)}\N{NARROW NO-BREAK SPACE}{unit}"
 
 
 TENTH = Decimal("0.1")
 """Two of three are 66.7 %: Django's `number_format` cuts digits off and does not round."""
 
 
-def _rate(rate: Decimal | None) -> Counter:
+def _rate(rate: Decimal | None, before: Decimal | None) -> Counter:
     label = gettext("Conversion rate")
     if rate is None:
         return Counter(key="rate", label=label, raw="", text=NONE)
+    # Translators: percentage points, the difference of two rates.
+    change = _signed(((rate - before) * 100).quantize(TENTH), 1, unit=gettext("pp")) if before is not None else ""
+    return Counter(key="rate", label=label, raw=format(rate, "f"), text=per_cent(rate), change=change)
+
+
+def per_cent(rate: Decimal | None) -> str:
+    """Return a rate as per cent with one digit: `66.7%`."""
+    if rate is None:
+        return NONE
     # Translators: a number of per cent.
-    text = gettext("%(number)s%%") % {"number": _number((rate * 100).quantize(TENTH), 1)}
-    return Counter(key="rate", label=label, raw=format(rate, "f"), text=text)
+    return gettext("%(number)s%%") % {"number": _number((rate * 100).quantize(TENTH), 1)}
+
+
+def whole_number(value: int) -> str:
+    """Return a whole number with its thousands grouped."""
+    return _number(value)
 
 
 def _event_amount(data: Mapping[str, Any]) -> str:

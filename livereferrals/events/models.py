@@ -51,6 +51,8 @@ class Event(models.Model):
             models.Index(fields=["id"], name="lr_event_unnumbered", condition=Q(seq__isnull=True)),
             # A partner's topic, and the last rows of one partner.
             models.Index(fields=["partner", "seq"], name="lr_event_partner_seq"),
+            # The newest of a rare type, which would else lie below millions of hits.
+            models.Index(fields=["type", "seq"], name="lr_event_rare", condition=~Q(type="hit")),
             # A link's topic, and the last rows of one link.
             models.Index(fields=["link", "seq"], name="lr_event_link_seq", condition=Q(link__isnull=False)),
             # Erasure: all events of one person, without reading the log.

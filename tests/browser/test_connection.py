@@ -134,7 +134,7 @@ async def test_one_socket_after_many_reconnects(desk: Desk) -> None:
     """dashboard-13: 20 closes with five codes leave one socket; never were there two."""
     gate = Gate()
     page = await open_behind(desk, gate)
-    now = page.get_by_role("button", name="Now")
+    now = page.locator(".lr-status__now")
     for number, code in enumerate(itertools.islice(itertools.cycle((1006, 1011, 1012, 4000, 4008)), 20), start=1):
         await gate.cut(1011 if code == 1006 else code)  # 1006 is never sent: only a broken line gives it
         await eventually(functools.partial(came_back, gate, now, number), timeout_s=15)
@@ -147,8 +147,11 @@ async def test_one_socket_after_many_reconnects(desk: Desk) -> None:
 
 async def came_back(gate: Gate, now: Locator, closes: int) -> bool:
     """Whether there is a socket after so many closes; presses the button if it is there just now."""
-    if len(gate.routes) <= closes and await now.is_visible():
-        await now.dispatch_event("click")
+    if len(gate.routes) <= closes:
+        # In one step: between a look and a click the button may go.
+        await now.evaluate_all(
+            "buttons => buttons.filter((button) => !button.hidden).forEach((button) => button.click())"
+        )
     return len(gate.routes) > closes
 
 

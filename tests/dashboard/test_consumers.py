@@ -119,7 +119,7 @@ async def test_frame_carries_its_cursor_last_and_marks_each_region(staff, link):
     event = await in_db(makers.hit)(link)
     async with Browser(await sign_in(staff), type="hit") as browser:
         frame = await browser.frame()
-    assert frame.count('hx-swap-oob="morph"') == 3
+    assert frame.count('hx-swap-oob="morph"') == 5
     assert frame.rindex('id="cursor"') > frame.rindex('id="events"') > frame.rindex('id="counters"')
     assert makers.cursor_of(frame).endswith(f".{event.seq}")
     assert makers.filter_of(frame) == makers.filter_of(await open_page(await sign_in(staff), "type=hit"))

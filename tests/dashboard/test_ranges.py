@@ -89,10 +89,20 @@ def test_hours_and_days_of_a_span_join_without_gap(now, zone):
             assert all(one.end == other.start for one, other in pairwise(parts))
 
 
-@pytest.mark.parametrize("chosen", list(Range))
+@pytest.mark.parametrize("chosen", [Range.DAY, Range.WEEK, Range.MONTH])
 def test_span_before_ends_where_the_span_begins(chosen):
     """dashboard.md 2: the change against the range before"""
     now = utc("2026-11-21T09:30")
     before, span = span_before(chosen, now=now, zone=BERLIN), span_of(chosen, now=now, zone=BERLIN)
     assert before.end == span.start
     assert abs((before.end - before.start) - (span.end - span.start)) <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("now", "end"), [("2026-11-21T09:30", "2026-11-20T10:00"), ("2026-11-20T23:10", "2026-11-20T00:00")]
+)
+def test_today_is_compared_with_the_same_hours_of_yesterday(now, end):
+    """dashboard.md 2"""
+    before = span_before(Range.TODAY, now=utc(now), zone=BERLIN)
+    assert before.start == span_of(Range.TODAY, now=utc(now), zone=BERLIN).start - timedelta(days=1)
+    assert before.end == utc(end)

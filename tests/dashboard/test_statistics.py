@@ -12,7 +12,7 @@ from livereferrals.dashboard import rollups, statistics
 from livereferrals.dashboard.models import HourlyPartnerTotal
 from livereferrals.dashboard.ranges import Range, span_of
 from livereferrals.dashboard.sources import By, Whose
-from livereferrals.dashboard.statistics import Numbers
+from livereferrals.dashboard.statistics import Figures, Numbers
 from livereferrals.events import log
 from livereferrals.events.models import Event
 from livereferrals.tracking.models import Confirmation, ReferralLink
@@ -27,7 +27,7 @@ STEPS = 60
 
 def numbers_now(chosen: Range = Range.TODAY, *, now: datetime = NOW) -> Numbers:
     span = span_of(chosen, now=now, zone=timezone.get_default_timezone())
-    return statistics.numbers(span, at=log.bounds())
+    return Figures(log.bounds()).numbers(span)
 
 
 def recount(chosen: Range, *, now: datetime, **where: object) -> Numbers:
@@ -126,27 +126,28 @@ def test_numbers_of_one_partner_and_one_link_equal_the_database(chosen):
     story = Story(7, now=now)
     zone = timezone.get_default_timezone()
     theirs, house = story.links
+    assert theirs.partner is not None
     for count in range(STEPS):
         story.step()
         if count % 15:
             continue
         span, bounds = span_of(chosen, now=now, zone=zone), log.bounds()
-        by_partner = statistics.divided(span, at=bounds, by=By.PARTNER)
-        by_link = statistics.divided(span, at=bounds, by=By.LINK)
+        by_partner = Figures(bounds).divided(span, by=By.PARTNER)
+        by_link = Figures(bounds).divided(span, by=By.LINK)
         nothing = Numbers(amounts={})
         uid = theirs.partner.uid
         of_partner = recount(chosen, now=now, partner=uid)
-        assert statistics.numbers(span, at=bounds, whose=Whose(partners=frozenset({uid}))) == of_partner
+        assert Figures(bounds).numbers(span, whose=Whose(partners=frozenset({uid}))) == of_partner
         assert by_partner.get(uid, nothing) == of_partner
         for link in (theirs, house):
             of_link = recount(chosen, now=now, link=link.pk)
-            assert statistics.numbers(span, at=bounds, whose=Whose(link=link.pk)) == of_link
+            assert Figures(bounds).numbers(span, whose=Whose(link=link.pk)) == of_link
             assert by_link.get(link.pk, nothing) == of_link
         assert set(by_partner) <= {uid}
-        assert statistics.divided(span, at=bounds, by=By.PARTNER, only=["none"]) == {}
-        assert set(statistics.divided(span, at=bounds, by=By.LINK, whose=Whose(partners=frozenset({uid})))) <= {
-            theirs.pk
-        }
+        ranked = sorted(by_link.items(), key=lambda item: (-item[1].confirmations, -item[1].hits, str(item[0])))
+        assert Figures(bounds).leaders(span, by=By.LINK, count=1) == ranked[:1]
+        assert Figures(bounds).divided(span, by=By.PARTNER, only=["none"]) == {}
+        assert set(Figures(bounds).divided(span, by=By.LINK, whose=Whose(partners=frozenset({uid})))) <= {theirs.pk}
 
 
 @pytest.mark.parametrize(("chosen", "hourly", "count"), [(Range.DAY, True, 24), (Range.WEEK, False, 7)])
@@ -158,15 +159,13 @@ def test_steps_of_a_chart_add_up_to_the_numbers(chosen, hourly, count):
     for _ in range(STEPS):
         story.step()
     span, bounds = span_of(chosen, now=now, zone=zone), log.bounds()
+    assert story.links[0].partner is not None
     for whose in (Whose(), Whose(partners=frozenset({story.links[0].partner.uid})), Whose(link=story.links[1].pk)):
-        steps = statistics.steps(span, at=bounds, zone=zone, hourly=hourly, whose=whose)
-        whole = statistics.numbers(span, at=bounds, whose=whose)
+        steps = Figures(bounds).steps(span, zone=zone, hourly=hourly, whose=whose)
+        whole = Figures(bounds).numbers(span, whose=whose)
         assert len(steps) == count
         assert (steps[0].span.start, steps[-1].span.end) == (span.start, span.end)
-        for name in ("hits", "visitors", "claims", "confirmations", "reversals"):
-            assert sum(getattr(step.numbers, name) for step in steps) == getattr(whole, name)
-        for currency, amount in whole.amounts.items():
-            assert sum(step.numbers.amounts.get(currency, 0) for step in steps) == amount
+        assert statistics.total(steps) == whole
 
 
 def test_hours_of_a_partner_are_forgotten_after_two_days():
@@ -242,4 +241,4 @@ def test_numbers_need_few_queries_however_much_there_is(django_assert_max_num_qu
     bounds = log.bounds()
     span = span_of(Range.MONTH, now=NOW, zone=timezone.get_default_timezone())
     with django_assert_max_num_queries(4):
-        assert statistics.numbers(span, at=bounds).confirmations == 0
+        assert Figures(bounds).numbers(span).confirmations == 0
