@@ -14,7 +14,7 @@ from livereferrals.callbacks.outcomes import Outcome
 from livereferrals.callbacks.proxies import Proxy
 from livereferrals.callbacks.sender import Reply, Sender
 from livereferrals.exceptions import ConfigurationError
-from tests.callbacks.test_sender import FixedNames, make_job
+from tests.callbacks.sending import FixedNames, make_job
 from tests.partner import Answer
 
 if TYPE_CHECKING:

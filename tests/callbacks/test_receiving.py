@@ -17,7 +17,7 @@ from django.test import RequestFactory
 
 from livereferrals.callbacks.models import DeliveryState, SecretField, SigningSecret
 from tests.callbacks.running import owe, running_worker, subscribe, wait_for_state
-from tests.callbacks.test_sender import make_job, send
+from tests.callbacks.sending import make_job, send
 from tests.test_docs import ROOT, blocks
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from livereferrals.callbacks.leasing import Lease, Ready
 from livereferrals.callbacks.sender import Sender
 from livereferrals.callbacks.serving import LONGEST_SERVICE_S, Board
 from livereferrals.callbacks.turns import Stand, Turn
-from tests.callbacks.test_sender import make_job
+from tests.callbacks.sending import make_job
 
 
 def make_board(*, endpoints: int = 2, slots: int = 10, per_origin: int = 64, **lease: Any) -> Board:

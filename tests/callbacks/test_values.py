@@ -22,8 +22,8 @@ from livereferrals.callbacks.placeholders import MACROS, examine
 from livereferrals.events.wire import rfc3339
 from livereferrals.exceptions import Unrenderable
 from livereferrals.tracking.amounts import canonical_amount, parse_amount
+from tests.callbacks.sending import DELIVERY, EVENT, make_job, send
 from tests.callbacks.test_placeholders import templates
-from tests.callbacks.test_sender import DELIVERY, EVENT, make_job, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from livereferrals.callbacks.outcomes import Outcome
-from tests.callbacks.test_sender import make_job, send
+from tests.callbacks.sending import make_job, send
 from tests.faults.misdeeds import EARLY_HINTS, MIB, HugeBody, gzip_bomb, many_headers, repeats, response, sends
 from tests.partner import Answer, partner_sink
 
