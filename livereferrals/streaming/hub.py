@@ -23,6 +23,7 @@ from livereferrals.events import hints
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import reading, revocation
 from livereferrals.streaming.draining import get_drain
+from livereferrals.streaming.stays import Stay
 from livereferrals.streaming.streams import Streams
 
 if TYPE_CHECKING:
@@ -75,13 +76,13 @@ class Hub:
 
         return stop
 
-    def watched_by(self, watcher: Watching, *, head: int) -> Watch:
+    def watched_by(self, watcher: Watching, *, head: int) -> Stay:
         """Take a watcher on, as an asynchronous context, and give the stream of its selection, which has reached `head`.
 
         Raises:
             FeedError: the log cannot be read just now.
         """
-        return Watch(self, watcher, head)
+        return Stay(self, watcher, head)
 
     async def take_on(self, watcher: Watching, *, head: int) -> Stream:
         """Begin what `watched_by` does."""
@@ -268,25 +269,6 @@ class Hub:
 
 def _renumbered() -> FeedError:
     return FeedError("resync", "The event log has changed; connect again with your cursor.")
-
-
-class Watch:
-    """One watcher's stay with a hub. A class with slots, for there are thousands, and a generator is ten times as large."""
-
-    __slots__ = ("_head", "_hub", "_stream", "_watcher")
-
-    def __init__(self, hub: Hub, watcher: Watching, head: int) -> None:
-        self._hub = hub
-        self._watcher = watcher
-        self._head = head
-        self._stream: Stream
-
-    async def __aenter__(self) -> Stream:
-        self._stream = await self._hub.take_on(self._watcher, head=self._head)
-        return self._stream
-
-    async def __aexit__(self, *_details: object) -> None:
-        self._hub.let_go(self._watcher, self._stream)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from livereferrals.events import log, sequencer
+from livereferrals.exceptions import FeedError
 from livereferrals.streaming.frames import Encoder, LogKeys
+from livereferrals.streaming.resuming import Place
 from livereferrals.streaming.threads import DatabaseThreads
 
 if TYPE_CHECKING:
@@ -102,3 +104,17 @@ def history(selection: Selection, *, after: int, upto: int, prev: int) -> Histor
         upto=end,
         bounds=log.Bounds.of(row),
     )
+
+
+async def next_piece(selection: Selection, *, epoch: str, after: int, upto: int, prev: int) -> History:
+    """Return the next piece of what a reader has not got, read in the pool.
+
+    Raises:
+        FeedError: `resync`, the log was renumbered; `cursor_too_old`, retention has passed the reader by.
+    """
+    found = await in_pool(history, selection, after=after, upto=upto, prev=prev)
+    if found.bounds.epoch != epoch:
+        raise FeedError("resync", "The event log has changed; connect again with your cursor.")
+    if found.bounds.oldest > after:
+        raise Place(epoch=epoch, head=found.bounds.head, oldest=found.bounds.oldest).too_old()
+    return found

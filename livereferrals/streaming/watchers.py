@@ -11,7 +11,6 @@ import logging
 import math
 import random
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import django.db
@@ -21,20 +20,15 @@ from livereferrals import conf
 from livereferrals.events import wire
 from livereferrals.events.cursors import Cursor
 from livereferrals.exceptions import FeedError
-from livereferrals.streaming import protocol, reading
-from livereferrals.streaming.duties import SPREAD, Duties
-from livereferrals.streaming.pacing import Credit, Paced
-from livereferrals.streaming.resuming import Place
+from livereferrals.streaming import protocol, reading, terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from livereferrals.feed_limits import FeedLimits
     from livereferrals.streaming.admission import Admission
     from livereferrals.streaming.frames import Frame, Selection, Stream
     from livereferrals.streaming.hub import Hub
     from livereferrals.streaming.sockets import Outlet
-    from livereferrals.streaming.tokens import Grant
 
 logger = logging.getLogger(__name__)
 
@@ -51,29 +45,14 @@ class Watcher:
     """
 
     __slots__ = (
-        "_credit",
-        "_duties",
-        "_ending",
-        "_history",
-        "_hub",
-        "_is_live",
-        "_is_woken",
-        "_on_end",
-        "_outlet",
-        "_stream",
-        "_timer",
-        "_writing",
-        "epoch",
-        "grant",
-        "position",
-        "selection",
-        "told",
-    )
+        "_credit", "_duties", "_ending", "_history", "_hub", "_is_live", "_is_woken", "_on_end", "_outlet",
+        "_stream", "_timer", "_writing", "epoch", "grant", "position", "selection", "told"
+    )  # fmt: skip
 
     def __init__(self, *, hub: Hub, outlet: Outlet, admission: Admission) -> None:
         limits = conf.settings.FEED_LIMITS
         now = time.monotonic()
-        self.grant = _shared_grant(admission.grant)
+        self.grant = terms.shared_grant(admission.grant)
         self.selection: Selection = admission.selection
         self.epoch = admission.bounds.epoch
         self.position = admission.start.cursor.seq
@@ -82,8 +61,8 @@ class Watcher:
         """The last cursor that the reader was given."""
         self._hub = hub
         self._outlet = outlet
-        self._credit = _credit(limits, now=now, acks=admission.acks)
-        self._duties = _duties(limits, now=now, acks=admission.acks)
+        self._credit = terms.credit_of(limits, now=now, acks=admission.acks)
+        self._duties = terms.duties_of(limits, now=now, acks=admission.acks)
         self._history: list[Frame] = []
         """Read from the log and not yet sent; the next is the last."""
         self._is_live = False
@@ -135,15 +114,11 @@ class Watcher:
         self._ending = problem
         self.wake()
         # A reader that takes nothing in would hold the writing for ever.
-        asyncio.get_running_loop().call_later(END_WITHIN_S, self._give_up)
+        asyncio.get_running_loop().call_later(END_WITHIN_S, lambda: self._writing and self._writing.cancel())
 
     def depart(self, *, retry_after_s: float) -> None:
         """Have it say goodbye because the process ends, after what is already encoded."""
         self.end(FeedError("restart", "The server restarts; connect again.", retry_after_s=retry_after_s))
-
-    def _give_up(self) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
 
     @property
     def is_ending(self) -> bool:
@@ -265,11 +240,9 @@ class Watcher:
         return self._history[-1]
 
     async def _read_log(self, *, upto: int) -> None:
-        found = await reading.in_pool(reading.history, self.selection, after=self.position, upto=upto, prev=self.told)
-        if found.bounds.epoch != self.epoch:
-            raise FeedError("resync", "The event log has changed; connect again with your cursor.")
-        if found.bounds.oldest > self.position:
-            raise Place(epoch=self.epoch, head=found.bounds.head, oldest=found.bounds.oldest).too_old()
+        found = await reading.next_piece(
+            self.selection, epoch=self.epoch, after=self.position, upto=upto, prev=self.told
+        )
         self._history = found.frames[::-1]
         if not found.frames:
             self.position = found.upto
@@ -326,28 +299,3 @@ class Watcher:
         """
         has_all = stream.reaches_back_to(self.position) and stream.after(self.position) is None
         return max(self.position, self._hub.position) if has_all else self.position
-
-
-@lru_cache(maxsize=1024)
-def _shared_grant(grant: Grant) -> Grant:
-    """Return the one of all equal grants that watchers are to keep."""
-    return grant
-
-
-def _credit(limits: FeedLimits, *, now: float, acks: bool) -> Credit | Paced:
-    """Return what a watcher may send: up to a window that is acknowledged, or at a pace."""
-    if acks:
-        return Credit(max_events=limits.window_events, max_bytes=limits.window_bytes)
-    return Paced(rate=limits.rate_bytes_s, now=now)
-
-
-def _duties(limits: FeedLimits, *, now: float, acks: bool) -> Duties:
-    """Return a watcher's times; a reader that does not acknowledge need never say anything."""
-    spread = random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 - no secret
-    return Duties(
-        now=now,
-        heartbeat_s=conf.settings.FEED_HEARTBEAT.total_seconds() * spread,
-        age_s=conf.settings.FEED_MAX_AGE.total_seconds() * spread,
-        silence_timeout_s=limits.silence_timeout_s if acks else math.inf,
-        ack_timeout_s=limits.ack_timeout_s if acks else math.inf,
-    )
