@@ -7,6 +7,8 @@ import heapq
 import time
 from typing import TYPE_CHECKING, Final
 
+from django.db import close_old_connections
+
 from livereferrals import conf
 from livereferrals.callbacks import clock, faults, housekeeping, leasing, metrics, turns
 from livereferrals.callbacks.attempting import Attempt
@@ -108,6 +110,10 @@ class Rounds:
         elif more := self._board.hungry(only_more=True):
             await self._read(more)
         await self.settle()
+
+    async def recover(self) -> None:
+        """After a round that failed: part from a connection that is dead, so that the next one gets a new one."""
+        await self._database.call(close_old_connections)
 
     async def settle(self) -> None:
         """Write what ended, start what may start, and give back what is done."""

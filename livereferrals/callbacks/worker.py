@@ -138,6 +138,7 @@ class Worker:
                 self._awake.clear()
                 is_hinted, self._is_hinted = self._is_hinted, False
                 if not await self._guarded(partial(rounds.round, is_hinted=is_hinted)):
+                    await rounds.recover()
                     continue
                 pulse.beat(worker=self.name, in_flight=rounds.in_flight, calls=rounds.progress.ended_in_all)
                 if not (self._orders.once and rounds.is_done):
@@ -192,5 +193,7 @@ class Worker:
             self._awake.clear()
             if self._is_hurried or time.monotonic() >= grace_ends:
                 await rounds.cancel_attempts()
-            if await self._guarded(rounds.settle) and not rounds.is_over:
+            if not await self._guarded(rounds.settle):
+                await rounds.recover()
+            elif not rounds.is_over:
                 await self._sleep(min(0.5, max(0.0, grace_ends - time.monotonic())))
