@@ -66,7 +66,7 @@ def first_of(server: HostServer, method: str, path: str, sent: dict[str, str]) -
     """Return status, kind and beginning of an answer, and go away in the middle of it."""
     conversation = http.client.HTTPConnection(HOST, server.port, timeout=20)
     try:
-        conversation.request(method, path, headers={key: value.encode("latin-1") for key, value in sent.items()})  # type: ignore[arg-type] # bytes go out as they are
+        conversation.request(method, path, headers={key: value.encode("latin-1") for key, value in sent.items()})
         answer = conversation.getresponse()
         kind = answer.headers.get("Content-Type")
         streams = kind is not None and kind.startswith("text/event-stream")
