@@ -75,7 +75,8 @@ def check() -> list[Difference]:
     Raises:
         LogMoved: the log was pruned while it was read.
     """
-    return _with_totals(_differences)
+    found: list[Difference] = _with_totals(_differences)
+    return found
 
 
 def rebuild() -> int:
@@ -84,7 +85,8 @@ def rebuild() -> int:
     Raises:
         LogMoved: the log was pruned while it was read.
     """
-    return _with_totals(_replace)
+    count: int = _with_totals(_replace)
+    return count
 
 
 def _with_totals(act: Callable[[Totals, Reach, str], Any]) -> Any:

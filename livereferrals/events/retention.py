@@ -54,7 +54,7 @@ def _move_oldest(*, before: datetime, upto: int) -> bool:
     found = Event.objects.using(_alias()).filter(seq__gt=oldest, seq__lte=upto).order_by("seq")
     last = oldest
     for seq, numbered_at in found.values_list("seq", "numbered_at")[:BATCH]:
-        if numbered_at >= before:
+        if seq is None or numbered_at is None or numbered_at >= before:
             break
         last = seq
     # Of two that prune at once, neither moves it back.

@@ -114,7 +114,8 @@ def forget_old_hits(*, before: datetime) -> Iterator[int]:
 
 def old_hits(*, before: datetime) -> QuerySet[ReferralHit]:
     """Return the hits that `forget_old_hits` empties. No query yet."""
-    return _rows(ReferralHit).filter(STILL_KNOWN, created_at__lt=before)
+    rows: QuerySet[ReferralHit] = _rows(ReferralHit).filter(STILL_KNOWN, created_at__lt=before)
+    return rows
 
 
 def remove_old_visitors(*, before: datetime) -> Iterator[int]:
@@ -138,7 +139,7 @@ def old_visitors(*, before: datetime) -> QuerySet[Visitor]:
     """Return the visitors that `remove_old_visitors` removes. No query yet."""
     since = ReferralHit.objects.filter(created_at__gte=before, visitor__isnull=False).values("visitor")
     confirmed = Confirmation.objects.filter(visitor__isnull=False).values("visitor")
-    rows = _rows(Visitor).filter(claimed_at__isnull=True, user__isnull=True, created_at__lt=before)
+    rows: QuerySet[Visitor] = _rows(Visitor).filter(claimed_at__isnull=True, user__isnull=True, created_at__lt=before)
     return rows.exclude(pk__in=since).exclude(pk__in=confirmed)
 
 

@@ -27,11 +27,13 @@ from tests.factories import home_link, make_partner, make_subscription, make_use
 from tests.shop.triggers import TRIGGERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PERSONAL = {
+PERSONAL: dict[str, Any] = {
     "ip": "203.0.113.77",
     "user_agent": "Ann's own browser",
     "referer": "https://anns.example.org/about",
@@ -69,6 +71,7 @@ def make_story(user: User | None = None) -> SimpleNamespace:
 
 
 def make_attempt(delivery: Delivery, **values: Any) -> DeliveryAttempt:
+    assert delivery.confirmation is not None
     texts = {
         "request_url": f"https://partner.example/?v={delivery.confirmation.visitor_id}",
         "request_headers": {"X": "secret of ann"},
@@ -215,7 +218,7 @@ def test_delivery_of_a_dead_worker_is_not_repeated_after_an_erasure() -> None:
     assert Event.objects.get(type=EventType.DELIVERY).data["outcome"] == "cancelled"
 
 
-DELETIONS = {
+DELETIONS: dict[str, Callable[[User], object]] = {
     "by itself": lambda user: user.delete(),
     "in bulk": lambda user: User.objects.filter(pk=user.pk).delete(),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -16,6 +16,9 @@ from livereferrals.events import log, retention
 from livereferrals.events.models import Event
 from tests.dashboard import makers
 from tests.factories import make_link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.django_db
 TABLES = tuple(rollups.PLACES)
@@ -54,7 +57,7 @@ def test_command_brings_totals_up_to_date_and_finds_them_right() -> None:
     assert rollup("--check") == "The totals are what the event log says.\n"
 
 
-WRONG = {
+WRONG: dict[str, Callable[[], object]] = {
     "too much": lambda: HourlyTotal.objects.filter(trigger="").update(hits=7),
     "gone": lambda: DailyLinkTotal.objects.all().delete(),
     "of nobody": lambda: DailyPartnerTotal.objects.create(partner="nobody00", day=timezone.localdate(), hits=3),

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 import threading
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class History:
     numbered: dict[int, Event] = field(default_factory=dict)
     acts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    _topics: dict[str | None, list[tuple[int, str]]] = field(default_factory=dict)
 
     def note(self, act: str) -> None:
         with self.lock:
@@ -57,11 +59,17 @@ class History:
 
     def told_to(self, partner: str | None, *, after: int, upto: int) -> list[tuple[int, str]]:
         """Return what a topic has after one number up to another."""
-        return [
-            (number, str(event.id))
-            for number, event in sorted(self.numbered.items())
-            if after < number <= upto and partner in {None, event.partner}
-        ]
+        if partner not in self._topics:
+            mine = (
+                (number, event) for number, event in sorted(self.numbered.items()) if partner in {None, event.partner}
+            )
+            self._topics[partner] = [(number, str(event.id)) for number, event in mine]
+        topic = self._topics[partner]
+        return topic[bisect_right(topic, after, key=_seq) : bisect_right(topic, upto, key=_seq)]
+
+
+def _seq(entry: tuple[int, str]) -> int:
+    return entry[0]
 
 
 class Writer:

@@ -90,8 +90,8 @@ async def test_each_watcher_gets_exactly_the_log_between_its_cursors(servers: li
     watchers = [Watcher(number, readers[number % 3], servers, history) for number in range(WATCHERS)]
     try:
         async with asyncio.TaskGroup() as group:
-            for act in (*writers, operator):
-                group.create_task(asyncio.to_thread(act.run))
+            for run in (*(writer.run for writer in writers), operator.run):
+                group.create_task(asyncio.to_thread(run))
             for watcher in watchers:
                 group.create_task(watcher.watch(done))
             group.create_task(restart_by_chance(servers, history, done))
