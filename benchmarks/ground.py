@@ -21,7 +21,7 @@ def prepared() -> Iterator[None]:
     """Set Django up with the tests' settings and make the tables: SQLite, or what `TEST_DATABASE_URL` names."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
-    from django.conf import settings
+    from django.conf import settings  # noqa: TID251 - the tests' own
     from django.core.management import call_command
 
     scratch = Path(settings.SCRATCH)

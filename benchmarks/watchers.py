@@ -1,12 +1,13 @@
 """What a crowd of watchers costs one process: memory of an idle one, and a burst of hits to all of them.
 
-    python -m benchmarks.watchers [--server daphne] [--watchers 2000] [--hits 500]
+Run it with `python -m benchmarks.watchers [--server daphne] [--watchers 2000] [--hits 500]`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import re
 import sys
 import time
@@ -53,6 +54,7 @@ class Crowd:
     tallies: list[Tally] = field(default_factory=list)
     sockets: list[RawSocket] = field(default_factory=list)
     finished: int = 0
+    all_finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def join(self, count: int) -> None:
         """Connect so many more, each greeted."""
@@ -73,6 +75,8 @@ class Crowd:
                 if tally.events >= self.hits and not tally.done_at:
                     tally.done_at = time.monotonic()
                     self.finished += 1
+                    if self.finished == len(self.tallies):
+                        self.all_finished.set()
 
         loop = asyncio.get_running_loop()
         _, made = await loop.create_connection(
@@ -115,8 +119,9 @@ async def measure(server: HostServer, *, partner: str, token: str, watchers: int
     full = resident_kib(server.process.pid)
     began = time.monotonic()
     committed_at = await asyncio.to_thread(write_hits, partner, hits)
-    while crowd.finished < watchers and time.monotonic() - committed_at < GIVE_UP_S:
-        await asyncio.sleep(0.05)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GIVE_UP_S):
+            await crowd.all_finished.wait()
     ends = sorted(tally.done_at for tally in crowd.tallies if tally.done_at)
     after = resident_kib(server.process.pid)
     return {
