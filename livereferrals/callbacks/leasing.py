@@ -88,6 +88,11 @@ def due(now: datetime) -> QuerySet[Delivery]:
     return waiting.filter(Q(after__isnull=True) | Q(after__state__in=ENDED))
 
 
+def _tests(now: datetime) -> QuerySet[Delivery]:
+    """Return waiting tests; they follow nothing."""
+    return Delivery.objects.using(alias()).filter(state=DeliveryState.WAITING, kind=DeliveryKind.TEST, due_at__lte=now)
+
+
 def may_be_served(now: datetime) -> Q:
     """Return the condition on an endpoint whose deliveries are neither held nor behind a gate."""
     return Q(
@@ -194,7 +199,7 @@ def _wanting(now: datetime, *, gone: Sequence[str], only: int | None = None, ste
     if steady:
         over |= Q(lease_until__lte=now) | Q(lease_until__gt=now + NONSENSE)
     has_due = Exists(due(now).filter(subscription=OuterRef("pk")))
-    has_test = Q(pk__in=due(now).filter(kind=DeliveryKind.TEST).values("subscription"))
+    has_test = Q(pk__in=_tests(now).values("subscription"))
     abandoned = Q(lease_token__isnull=False) & over
     wanted = (may_be_served(now) & Q(has_due)) | (may_be_tested(now) & has_test)
     found = Endpoint.objects.using(alias()).filter(abandoned | Q(wanted, lease_token__isnull=True))
@@ -238,7 +243,7 @@ def read_query(endpoints: Iterable[int], *, now: datetime) -> tuple[str, list[An
 
 def read_tests(endpoints: Iterable[int]) -> dict[int, list[Ready]]:
     """Return the tests that wait at these endpoints: they go before a backlog. One query, of an index of tests only."""
-    rows = due(clock.now(alias())).filter(kind=DeliveryKind.TEST, subscription__in=list(endpoints)).order_by("id")
+    rows = _tests(clock.now(alias())).filter(subscription__in=list(endpoints)).order_by("id")
     found: dict[int, list[Ready]] = {}
     for key, delivery, lost in rows.values_list("subscription", "id", "lost")[:READ_AHEAD]:
         found.setdefault(key, []).append(Ready(id=delivery, lost=lost, is_test=True))

@@ -594,7 +594,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='delivery',
-            index=models.Index(condition=models.Q(('kind', 'test'), ('state', 'waiting')), fields=['subscription'], name='lr_delivery_tests'),
+            index=models.Index(condition=models.Q(('kind', 'test'), ('state', 'waiting')), fields=['kind', 'subscription'], name='lr_delivery_tests'),
         ),
         migrations.AddIndex(
             model_name='delivery',
