@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import reversing, sentences
 from livereferrals.admin.choices import ReversedFilter, TriggerFilter
-from livereferrals.admin.deliveries import outcome_in_words
 from livereferrals.admin.exporting import ExportAdmin
 from livereferrals.admin.filters import OccurredDayFilter, PartnerFilter
 from livereferrals.admin.listing import as_uuid, user_pks
@@ -20,6 +19,7 @@ from livereferrals.admin.looking import AMOUNTS, PEOPLE, LookOnlyAdmin
 from livereferrals.admin.styling import Styled
 from livereferrals.admin.tools import Tool, ToolsAdmin
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt
+from livereferrals.callbacks.stories import outcome_in_words
 from livereferrals.tracking.amounts import Money, canonical_amount
 from livereferrals.tracking.models import Confirmation, Partner
 

@@ -20,7 +20,7 @@ from livereferrals.callbacks import acting, holding, replaying, trying
 from livereferrals.callbacks.acting import Seen
 from livereferrals.callbacks.forms import PauseForm, ReplayForm
 from livereferrals.callbacks.models import Replay, ReplayState
-from livereferrals.dashboard import access, deliveries, endpoints
+from livereferrals.dashboard import access, delivery, endpoints
 from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.pages import FOLDER, NoSuchSubjectError
 from livereferrals.dashboard.policy import dashboard_headers
@@ -88,7 +88,7 @@ def _act_view(request: HttpRequest, subject: object, act: str, *, kind: str) -> 
         return forbid(request)
     try:
         if kind == "delivery":
-            return _on_delivery(request, deliveries.find(str(subject), rights), act)
+            return _on_delivery(request, delivery.find(str(subject), rights), act)
         return _on_endpoint(request, endpoints.find(str(subject), rights), act)
     except NoSuchSubjectError:
         return render(request, f"{FOLDER}/missing.html", status=HTTPStatus.NOT_FOUND)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from livereferrals.dashboard import deliveries, endpoints, links, overview
+from livereferrals.dashboard import deliveries, delivery, endpoints, links, overview
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.pages import Page
@@ -13,7 +13,7 @@ PAGES: Final[tuple[Page, ...]] = (
     overview.PAGE,
     links.PAGE,
     deliveries.PAGE,
-    deliveries.DELIVERY_PAGE,
+    delivery.PAGE,
     endpoints.PAGE,
 )
 

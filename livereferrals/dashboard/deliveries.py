@@ -1,4 +1,4 @@
-"""The delivery console: what needs somebody, the endpoints, and the log of deliveries; and the page of one delivery."""
+"""The delivery console: what needs somebody, the endpoints, and the log of deliveries."""
 
 from __future__ import annotations
 
@@ -11,29 +11,49 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals.callbacks import acting, holds, stories
+from livereferrals.callbacks import holds, stories
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, Subscription
 from livereferrals.callbacks.outcomes import Outcome
-from livereferrals.dashboard import endpoints, pages
+from livereferrals.dashboard import delivery, endpoints, pages
 from livereferrals.dashboard.addresses import address
-from livereferrals.dashboard.endpoints import Act, may_see
+from livereferrals.dashboard.endpoints import may_see
 from livereferrals.dashboard.filters import Field
 from livereferrals.dashboard.listing import Column, Listing, no_rows
-from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
+from livereferrals.dashboard.pages import Page, State
 from livereferrals.dashboard.scoping import visible
 from livereferrals.dashboard.tables import Cell, Empty
 from livereferrals.tracking.models import Confirmation, Partner
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+    from django.utils.functional import _StrPromise
 
-    from livereferrals.callbacks.stories import Story
-    from livereferrals.dashboard.access import Rights
     from livereferrals.dashboard.pages import Moment
     from livereferrals.dashboard.rows import Tone
     from livereferrals.dashboard.tables import Table
     from livereferrals.dashboard.viewpoints import Viewpoint
 
+SHORT_OUTCOMES: Final[dict[str, _StrPromise]] = {
+    Outcome.OK: gettext_lazy("delivered"),
+    Outcome.REDIRECT: gettext_lazy("redirect"),
+    Outcome.GONE: gettext_lazy("gone"),
+    Outcome.THROTTLED: gettext_lazy("throttled"),
+    Outcome.CLIENT_ERROR: gettext_lazy("refused (4xx)"),
+    Outcome.SERVER_ERROR: gettext_lazy("server error"),
+    Outcome.TIMEOUT_CONNECT: gettext_lazy("no connection"),
+    Outcome.TIMEOUT: gettext_lazy("timeout"),
+    Outcome.DNS: gettext_lazy("DNS"),
+    Outcome.CONNECT: gettext_lazy("connection refused"),
+    Outcome.TLS: gettext_lazy("TLS"),
+    Outcome.DISCONNECTED: gettext_lazy("hung up"),
+    Outcome.PROTOCOL: gettext_lazy("not HTTP"),
+    Outcome.BLOCKED: gettext_lazy("blocked"),
+    Outcome.UNRENDERABLE: gettext_lazy("unrenderable"),
+    Outcome.ERROR: gettext_lazy("our error"),
+    Outcome.CANCELLED: gettext_lazy("shutdown"),
+    Outcome.LOST: gettext_lazy("lost"),
+}
+"""The outcomes in a menu; in full they are too long for one."""
 STATE = Field(
     name="state",
     label=gettext_lazy("State"),
@@ -44,7 +64,7 @@ OUTCOME = Field(
     name="outcome",
     label=gettext_lazy("Outcome"),
     choices=tuple(Outcome.values),
-    labels={"": gettext_lazy("All outcomes"), **dict(Outcome.choices)},
+    labels={"": gettext_lazy("All outcomes"), **SHORT_OUTCOMES},
 )
 PARTNER = Field(name="partner", label=gettext_lazy("Partner"))
 DAY = Field(name="day", label=gettext_lazy("Day, as 2026-05-31"), pattern=r"\d{4}-\d\d-\d\d")
@@ -54,7 +74,6 @@ CLOCKS_AGREE: Final = timedelta(hours=1)
 """An id's own time and the database's time of the row differ by less."""
 UNDELIVERED: Final = [state for state in DeliveryState if state != DeliveryState.DELIVERED]
 TONES: Final[dict[str, Tone]] = {DeliveryState.DELIVERED: "good", DeliveryState.DEAD: "bad"}
-RELATED: Final = ("subscription__partner", "subscription__endpoint__state_changed_by", "confirmation", "after")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +86,9 @@ class ConsoleState(State):
     table: Table
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryPageState(State):
-    """What a delivery's page shows."""
-
-    story: Story
-    may_see_attempts: bool
-    next: Cell | None
-    """When the next attempt is made, or the hold ends."""
-    acts: tuple[Act, ...]
-    endpoint_url: str
-
-
 def _rows(viewpoint: Viewpoint, _moment: Moment) -> QuerySet[Delivery]:
     filters = viewpoint.filters
-    rows = visible(Delivery.objects.select_related(*RELATED), rights=viewpoint.rights)
+    rows = visible(Delivery.objects.select_related(*delivery.RELATED), rights=viewpoint.rights)
     if state := filters.value(STATE):
         rows = rows.filter(state=state)
     if outcome := filters.value(OUTCOME):
@@ -226,68 +233,4 @@ PAGE = Page(
     may_see=may_see,
     fields=FIELDS,
     exports=True,
-)
-
-
-def find(subject: str, rights: Rights) -> Delivery:
-    """Return a delivery that the viewer may see. One query.
-
-    Raises:
-        NoSuchSubjectError: there is none.
-    """
-    try:
-        key = uuid.UUID(subject)
-    except ValueError as error:
-        raise NoSuchSubjectError(subject) from error
-    row = visible(Delivery.objects.select_related(*RELATED), rights=rights).filter(pk=key).first()
-    if row is None:
-        raise NoSuchSubjectError(subject)
-    return row
-
-
-def read_delivery(viewpoint: Viewpoint) -> DeliveryPageState:
-    """Return what a delivery's page shows now; a partner's answers only to those who may see them.
-
-    Raises:
-        NoSuchSubjectError: there is no such delivery, or it is another partner's.
-    """
-    rights = viewpoint.rights
-    may_see_attempts = rights.may("view_deliveryattempt")
-    with pages.one_moment(viewpoint) as moment:
-        row = find(viewpoint.subject, rights)
-        story = stories.story_of(row, now=moment.now, with_attempts=may_see_attempts)
-    until = story.hold.until if story.hold is not None else row.due_at if story.counts_down else None
-    return DeliveryPageState(
-        **moment.header,
-        story=story,
-        may_see_attempts=may_see_attempts,
-        next=Cell(time=until, countdown=True) if until is not None else None,
-        acts=_acts(row, rights),
-        endpoint_url=address("endpoint", row.subscription_id),
-    )
-
-
-def _acts(row: Delivery, rights: Rights) -> tuple[Act, ...]:
-    if not rights.may("retry_delivery"):
-        return ()
-    offered = (
-        ("retry", gettext("Retry now"), acting.obstacle_to_retry),
-        ("resend", gettext("Resend"), acting.obstacle_to_resend),
-        ("cancel", gettext("Cancel"), acting.obstacle_to_cancel),
-    )
-    return tuple(
-        Act(label=label, url=f"{address('delivery', row.pk)}{name}/")
-        for name, label, obstacle in offered
-        if obstacle(row) is None
-    )
-
-
-DELIVERY_PAGE = Page(
-    name="delivery",
-    template="delivery.html",
-    regions=("delivery", "cursor"),
-    read=read_delivery,
-    title=lambda _: gettext("Delivery"),
-    below="deliveries",
-    may_see=may_see,
 )

@@ -36,7 +36,8 @@ def ended(subscription: Subscription, count: int = 1, **values: Any) -> list[Del
 
 def span(subscription: Subscription, **values: Any) -> replaying.Span:
     now = timezone.now()
-    return replaying.Span(**{"subscription": subscription.pk, "since": now - 2 * HOUR, "until": now} | values)
+    wanted: dict[str, Any] = {"subscription": subscription.pk, "since": now - 2 * HOUR, "until": now}
+    return replaying.Span(**wanted | values)
 
 
 def a_second_later(replay: Replay, seconds: float = 1) -> None:
