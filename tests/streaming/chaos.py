@@ -225,7 +225,7 @@ class Watcher:
             self._part(closed.rcvd.code if closed.rcvd is not None else 1006)
         except (OSError, EOFError, InvalidHandshake, TimeoutError):
             self.history.note("server away")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.25)  # a server that starts needs the processor more
 
     async def _read(self, client: RawFeed, *, stay_s: float, upto: int | None) -> None:
         """Read until the time is over, or the place is reached."""
