@@ -108,6 +108,8 @@ def test_checks_are_registered_once() -> None:
         ({"CONSENT": "nowhere.consent"}, "E012", "mysite.referrals.has_consent"),
         ({"CONSENT": "tests.test_checks.GOOD"}, "E012", "mysite.referrals.has_consent"),
         ({"CLIENT_IP": 7}, "E012", "mysite.referrals.client_ip"),
+        ({"FEED_ACCESS": "nowhere.access"}, "E012", "mysite.referrals.feed_access"),
+        ({"FEED_EVENT_FIELDS": "tests.test_checks.GOOD"}, "E012", "mysite.referrals.event_fields"),
         ({"TRIGGERS": [Trigger("T", attribution="nowhere.rule", **GOOD)]}, "E012", "last_click"),
         ({"CALLBACKS": {"WORKER": "off", "ALLOW": ["10.0.0.0/8"]}}, "W012", '"ALLOW": ["partner.internal:8443"]'),
         ({"CALLBACKS": {"WORKER": "off", "ALLOW": ["127.0.0.1:9000"]}}, "W012", "partner.internal"),
