@@ -81,10 +81,12 @@ class ReferralApplication:
 
     def prepare(self) -> None:
         """Start what runs beside the requests, once in a process."""
+        from livereferrals import housekeeping
         from livereferrals.callbacks import embedded
 
         self._prepared = True
         embedded.start()
+        housekeeping.start_embedded()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         ours = _own_socket(_path_info(scope))

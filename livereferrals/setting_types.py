@@ -109,6 +109,18 @@ def span(value: object) -> timedelta:
     return value
 
 
+def span_of_at_least(least: timedelta) -> Callable[[object], timedelta]:
+    """Parse a `timedelta` that is not below `least`."""
+
+    def parse(value: object) -> timedelta:
+        found = span(value)
+        if found < least:
+            raise ValueError(f"expected at least {least}, got {value!r}")
+        return found
+
+    return parse
+
+
 def optional_span(value: object) -> timedelta | None:
     """Parse a positive `timedelta` or `None` for no limit."""
     return None if value is None else span(value)

@@ -39,6 +39,7 @@ from livereferrals.setting_types import (
     ports,
     rule,
     span,
+    span_of_at_least,
     spans,
     text,
     texts,
@@ -163,6 +164,8 @@ class Settings(RootGroup):
     """How old a hit may be to be credited; `None`: no limit."""
     IP = Setting("truncate", one_of("truncate", "full", "none"))
     """What is kept of a visitor's address."""
+    RETENTION = Setting[timedelta | None](timedelta(days=400), optional_span)
+    """How long what is personal in hits is kept, and visitors of nobody; `None`: for ever."""
     TRUSTED_PROXIES = Setting(0, whole(0, 100))
     """How many proxies of the host's stand in front of it, each adding an entry to `X-Forwarded-For`."""
     CLIENT_IP = Setting[Callable[..., Any] | None](None, hook)
@@ -175,7 +178,7 @@ class Settings(RootGroup):
     """ISO 4217 code for amounts without a currency."""
     TRIGGER_ERRORS = Setting("log", one_of("log", "raise"))
     """What happens to an error in a receiver; tests of a host project want `raise`."""
-    FEED_RETENTION = Setting(timedelta(days=7), span)
+    FEED_RETENTION = Setting(timedelta(days=7), span_of_at_least(timedelta(hours=24)))
     """How long events can be resumed."""
     FEED_HEARTBEAT = Setting(timedelta(seconds=20), span)
     """Pause after which a quiet connection gets a heartbeat."""

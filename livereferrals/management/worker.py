@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.management.base import CommandError
 
+from livereferrals import housekeeping
 from livereferrals.callbacks import metrics
 from livereferrals.callbacks.models import Subscription
 from livereferrals.callbacks.worker import Orders, Worker
@@ -42,7 +44,8 @@ def handle(options: dict[str, Any], stdout: OutputWrapper) -> None:
         log_lines.show(logging.getLogger("livereferrals"), stdout)
     if options["metrics_port"] is not None:
         _serve_metrics(options["metrics_port"], address=options["metrics_address"])
-    asyncio.run(run(worker, stdout))
+    with contextlib.nullcontext() if options["once"] else housekeeping.running():
+        asyncio.run(run(worker, stdout))
 
 
 def _orders(options: dict[str, Any]) -> Orders:
