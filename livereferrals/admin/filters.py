@@ -114,12 +114,6 @@ class EventPartnerFilter(PartnerFilter):
     of_partner = "uid"
 
 
-class DeliveryPartnerFilter(PartnerFilter):
-    """The same for deliveries, which know partners by their subscription."""
-
-    path = "subscription__partner_id"
-
-
 class LinkFilter(TypedFilter):
     """The rows of one link, by its identifier."""
 
