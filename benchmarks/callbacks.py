@@ -140,7 +140,9 @@ def analyse() -> None:
 
 def stream(partners: Partners, *, seconds: float, rate: float) -> list[float]:
     """Owe deliveries to healthy partners at a steady rate; return how long each took to arrive, in ms."""
+    from livereferrals.callbacks.models import Delivery
     from tests.callbacks.running import owe
+    from tests.waiting import wait_until
 
     healthy = [subscribe(partners, f"/fast{number}") for number in range(HEALTHY)]
     committed: dict[str, float] = {}
@@ -149,7 +151,8 @@ def stream(partners: Partners, *, seconds: float, rate: float) -> list[float]:
         time.sleep(max(0.0, begun + number / rate - time.monotonic()))
         delivery = owe(healthy[number % HEALTHY])
         committed[str(delivery.pk)] = time.time()
-    time.sleep(3)
+    wait_until(lambda: not Delivery.objects.filter(pk__in=committed, attempts=0).exists(), timeout_s=60)
+    time.sleep(1)
     arrived = partners.end()
     return [(arrived[ident] - at) * 1000 for ident, at in committed.items()]
 
@@ -160,14 +163,17 @@ def slow(rows: int, seconds: float, rate: float) -> None:
     from tests.callbacks.running import running_worker
 
     for with_slow in (False, True):
-        partners = Partners()
+        # Servers of their own: one origin gets `PER_ORIGIN` requests, whatever its subscriptions.
+        partners, hanging, dripping = Partners(), Partners(), Partners()
         if with_slow:
-            for path in ("/hang", "/drip"):
-                pile_up(subscribe(partners, path, max_in_flight=32), rows=rows // 2)
+            for server, path in ((hanging, "/hang"), (dripping, "/drip")):
+                pile_up(subscribe(server, path, max_in_flight=32), rows=rows // 2)
         analyse()
         with running_worker():
             time.sleep(2)
             taken = sorted(stream(partners, seconds=seconds, rate=rate))
+        for server in (hanging, dripping):
+            server.end()
         quantiles = statistics.quantiles(taken, n=100)
         say(
             slow_partners=with_slow,
