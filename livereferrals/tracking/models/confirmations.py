@@ -89,6 +89,12 @@ class Confirmation(models.Model):
             models.Index(
                 fields=["occurred_at"], name="lr_confirmation_reversed", condition=Q(reversed_at__isnull=False)
             ),
+            # The dashboard's filter over all confirmations.
+            models.Index(
+                fields=["occurred_at"],
+                name="lr_confirmation_in_part",
+                condition=Q(reversed_at__isnull=True, reversed_micros__gt=0),
+            ),
         ]
 
     def __str__(self) -> str:

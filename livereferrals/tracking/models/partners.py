@@ -193,6 +193,10 @@ class ReferralLink(models.Model):
             models.CheckConstraint(condition=~Q(identifier=""), name="lr_link_identifier_not_empty"),
             models.UniqueConstraint(fields=["partner"], condition=Q(home=True), name="lr_link_one_home"),
         ]
+        indexes = [
+            # The dashboard's filter over all links, newest first: their ids are in the order of time.
+            models.Index(fields=["owner", "id"], name="lr_link_owner"),
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

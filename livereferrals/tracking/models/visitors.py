@@ -140,6 +140,8 @@ class ReferralHit(models.Model):
             models.Index(fields=["link", "created_at"], name="lr_hit_link"),
             models.Index(fields=["partner", "created_at"], name="lr_hit_partner", condition=Q(partner__isnull=False)),
             models.Index(fields=["created_at"], name="lr_hit_created"),
+            # The dashboard's filter over all hits: a kind of device may be rare, too.
+            models.Index(fields=["device", "created_at"], name="lr_hit_device"),
             # The admin's filters over all hits: what is rare must not be looked for in every row.
             models.Index(fields=["created_at"], name="lr_hit_claimed", condition=Q(user__isnull=False)),
             models.Index(fields=["created_at"], name="lr_hit_confirmed", condition=Q(confirmed_at__isnull=False)),
