@@ -33,12 +33,25 @@ CODENAMES: Final = (
     "hold_endpoint",
     "send_test_callback",
     "reverse_confirmation",
+    "view_feedtoken",
     "manage_tokens",
     "export_referrals",
 )
 """What somebody who may see the dashboard may see or do on it besides; all of them of this app."""
-PARTNERS_OWN: Final = frozenset({VIEW_AMOUNTS, "view_subscription", "view_delivery", "view_deliveryattempt"})
-"""What a partner's login may see of what is its own: what its feed and its own server tell it anyway."""
+PARTNERS_OWN: Final = frozenset(
+    {
+        VIEW_AMOUNTS,
+        "view_subscription",
+        "view_delivery",
+        "view_deliveryattempt",
+        "view_feedtoken",
+        "export_referrals",
+    }
+)
+"""What a partner's login may see of what is its own, and take away: what its feed and its own server tell it anyway.
+
+It does nothing there: tokens are made, and deliveries sent again, by staff, whatever else the login may do elsewhere.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +77,22 @@ class Rights:
 def rights_of(user: AbstractBaseUser | AnonymousUser) -> Rights | None:
     """Return what the user may see, or nothing. A staff flag alone gives no right. At most three queries.
 
-    Somebody with `view_dashboard` sees everything; the login of one or more partners sees what is theirs.
+    Somebody with `view_dashboard` sees everything, also where it is a partner's login; the login of one or more active
+    partners sees what is theirs. An inactive partner's sees nothing, as its feed is closed.
     """
     if _has(user, VIEW_DASHBOARD):
         codenames = frozenset(name for name in CODENAMES if _has(user, name))
         return Rights(amounts=VIEW_AMOUNTS in codenames, codenames=codenames)
-    if not user.is_active:
+    if user.pk is None or not user.is_active:
         return None
-    own = frozenset(Partner.objects.filter(user_id=user.pk).values_list("uid", flat=True)) if user.pk else frozenset()
+    own = frozenset(Partner.objects.filter(user_id=user.pk, active=True).values_list("uid", flat=True))
     return Rights(amounts=True, codenames=PARTNERS_OWN, partners=own) if own else None
+
+
+def awaits_activation(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether the user is the login of partners none of which is active. One query."""
+    active = list(Partner.objects.filter(user_id=user.pk).values_list("active", flat=True)) if user.pk else []
+    return bool(active) and not any(active)
 
 
 def _has(user: AbstractBaseUser | AnonymousUser, codename: str) -> bool:

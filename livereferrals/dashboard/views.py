@@ -72,8 +72,8 @@ def show_page(request: HttpRequest, subject: object = "", *, page: Page) -> Http
 
 def forbid(request: HttpRequest) -> HttpResponse:
     """Return the answer to somebody who is signed in and may not see or do this."""
-    user = request.user.get_username()
-    return render(request, f"{FOLDER}/forbidden.html", {"user": user}, status=HTTPStatus.FORBIDDEN)
+    context = {"user": request.user.get_username(), "awaits_activation": access.awaits_activation(request.user)}
+    return render(request, f"{FOLDER}/forbidden.html", context, status=HTTPStatus.FORBIDDEN)
 
 
 def refuse_strangers(request: HttpRequest) -> HttpResponse | None:
