@@ -12,8 +12,8 @@ from django.urls import path, reverse
 from django.utils.translation import gettext as _
 
 from livereferrals import api
-from livereferrals.admin import sentences
 from livereferrals.admin.listing import as_uuid
+from livereferrals.tracking import sentences
 from livereferrals.tracking.models import Partner, Visitor
 from livereferrals.tracking.reasons import Reason
 from livereferrals.triggers import catalogue
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.urls import URLPattern
 
-    from livereferrals.admin.sentences import Story
     from livereferrals.tracking.models import ReferralHit
+    from livereferrals.tracking.sentences import Story
 
 NAME = "livereferrals_visitor_asking"
 

@@ -10,7 +10,7 @@ from django.db.models import Prefetch, Q
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals.admin import reversing, sentences
+from livereferrals.admin import reversing
 from livereferrals.admin.choices import ReversedFilter, TriggerFilter
 from livereferrals.admin.exporting import ExportAdmin
 from livereferrals.admin.filters import OccurredDayFilter, PartnerFilter
@@ -20,6 +20,7 @@ from livereferrals.admin.styling import Styled
 from livereferrals.admin.tools import Tool, ToolsAdmin
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt
 from livereferrals.callbacks.stories import outcome_in_words
+from livereferrals.tracking import sentences
 from livereferrals.tracking.amounts import Money, canonical_amount
 from livereferrals.tracking.models import Confirmation, Partner
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
-import segno
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.urls import path, reverse
@@ -14,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from livereferrals.admin.copying import link_path
 from livereferrals.admin.listing import as_uuid
+from livereferrals.tracking import picturing
 from livereferrals.tracking.models import ReferralLink
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
 NAME = "livereferrals_referrallink_qr"
-QUIET_ZONE = 4
-"""Modules of white around the code (ISO/IEC 18004)."""
 
 
 def url_pattern(model_admin: ModelAdmin) -> URLPattern:
@@ -45,11 +42,8 @@ def picture(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> Ht
     address = None if link is None else link_path(link.identifier)
     if link is None or address is None:
         raise Http404
-    out = io.BytesIO()
-    code = segno.make(request.build_absolute_uri(address), micro=False, error="m")
-    code.save(out, kind="svg", border=QUIET_ZONE, light="white", scale=8, title=link.identifier)
     return HttpResponse(
-        out.getvalue(),
+        picturing.qr_code(request.build_absolute_uri(address), title=link.identifier),
         content_type="image/svg+xml",
         headers={"Content-Disposition": f'inline; filename="{link.pk}.svg"', "Cache-Control": "private, no-store"},
     )

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from livereferrals import api
 from livereferrals.admin.listing import as_uuid
 from livereferrals.admin.looking import AMOUNTS
-from livereferrals.tracking.amounts import Money
 from livereferrals.tracking.models import Confirmation, ReversalReason
-from livereferrals.tracking.reasons import ReversalOutcome
+from livereferrals.triggers.forms import ReversalForm, left
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -27,34 +23,6 @@ if TYPE_CHECKING:
 
 NAME = "livereferrals_confirmation_reverse"
 PERMISSION = "livereferrals.reverse_confirmation"
-
-
-class ReversalForm(forms.Form):
-    """Why, and how much of it."""
-
-    reason = forms.ChoiceField(
-        label=gettext_lazy("Reason"),
-        choices=[("", "---------"), *ReversalReason.choices],
-        help_text=gettext_lazy("The partner sees it."),
-    )
-    amount = forms.DecimalField(
-        label=gettext_lazy("Only a part"),
-        required=False,
-        min_value=0,
-        localize=False,
-        help_text=gettext_lazy("Leave it empty to reverse all of it."),
-    )
-    note = forms.CharField(
-        label=gettext_lazy("Note"),
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 4, "cols": 60}),
-        help_text=gettext_lazy("For your colleagues; the partner never sees it."),
-    )
-
-    def __init__(self, *args: Any, parts: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not parts:
-            del self.fields["amount"]
 
 
 def may_reverse(request: HttpRequest, confirmation: Confirmation) -> bool:
@@ -101,36 +69,18 @@ def page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpR
     return TemplateResponse(request, "admin/livereferrals/confirmation/reverse.html", context)
 
 
-def left(confirmation: Confirmation) -> Money:
-    """Return what has not been taken back yet."""
-    micros = confirmation.amount_micros
-    return Money(
-        micros=None if micros is None else micros - confirmation.reversed_micros, currency=confirmation.currency
-    )
-
-
 def _reverse(model_admin: ModelAdmin, request: HttpRequest, confirmation: Confirmation, form: ReversalForm) -> bool:
     """Take it back and say so; return False where the form has to be filled in anew."""
-    values = form.cleaned_data
-    try:
-        result = api.reverse(
-            confirmation,
-            reason=values["reason"],
-            note=values["note"],
-            amount=values.get("amount"),
-            by=request.user,
-        )
-    except ValueError as error:
-        form.add_error("amount" if "amount" in form.fields else None, str(error))
-        return False
-    if result.reason == ReversalOutcome.EXCEEDS_AMOUNT:
-        form.add_error("amount", _("There is only %(left)s left to reverse.") % {"left": left(confirmation)})
+    result = form.take_back(confirmation, by=request.user)
+    if result is None:
         return False
     if not result.created:
         messages.warning(request, _("It had been reversed before."))
         return True
     model_admin.log_change(
-        request, confirmation, _("Reversed: %(reason)s.") % {"reason": ReversalReason(values["reason"]).label}
+        request,
+        confirmation,
+        _("Reversed: %(reason)s.") % {"reason": ReversalReason(form.cleaned_data["reason"]).label},
     )
     messages.success(request, _("The confirmation was reversed; the partner is told."))
     return True

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from livereferrals.admin.sentences import partners_in, told
+from livereferrals.tracking.sentences import of_partners, partners_in, told
 
 TRACE: dict[str, Any] = {
     "v": 1,
@@ -53,3 +53,19 @@ def test_no_window_is_no_sentence() -> None:
     assert told({"rule": "last_click", "window_s": None}, names={}).rule == (
         "The last link that was followed gets the credit."
     )
+
+
+def test_hit_that_is_too_old_is_told_with_the_window() -> None:
+    """dashboard-35: "clicked 31 days before: outside the 30-day window"."""
+    hit = {"hit": "1", "link": "spring", "partner": None, "age_s": 31 * 86_400, "verdict": "out-of-window"}
+    (looked,) = told({"window_s": 30 * 86_400, "hits": [hit]}, names={}).hits
+    assert (looked.age, looked.verdict) == ("31 days before", "outside the window of 30 days")
+
+
+def test_partner_sees_of_a_trace_its_own_hits_and_the_rule_alone() -> None:
+    """A-11: no other hit, link or partner, not how many there were, nor how many browsers the person has."""
+    seen = of_partners(TRACE, {"aB3dE5fG"})
+    story = told(seen, names={"aB3dE5fG": "Acme"})
+    assert [hit.link for hit in story.hits] == ["spring"]
+    assert (story.rule[:9], story.subject, story.omitted) == ("The first", "The person was logged in.", "")
+    assert not any(word in str(seen) for word in ("ann1", "home", "gone0000", "visitors", "omitted"))

@@ -14,7 +14,7 @@ from livereferrals.tracking.attribution import FIRST_CLICK, LAST_CLICK
 from livereferrals.tracking.reasons import Place, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 DAY_S: Final = 86_400
 SOME_MOMENT: Final = datetime(2001, 1, 1, tzinfo=UTC)
@@ -38,6 +38,8 @@ KNOWN_BY: Final = {
 class Looked:
     """A hit that was looked at."""
 
+    hit: str
+    """Its id."""
     link: str
     partner: str
     """The partner's name; empty for a link of a user or of the house."""
@@ -63,13 +65,13 @@ def told(trace: Mapping[str, Any], *, names: Mapping[str, str]) -> Story:
 
     A trace is stored for years: what is missing in it, or new, is left out or shown as it is.
     """
-    hits = [hit for hit in trace.get("hits") or () if isinstance(hit, dict)]
+    window = trace.get("window_s")
     omitted = trace.get("omitted") or 0
     return Story(
         outcome=_outcome(trace),
         rule=_rule(trace),
         subject=_subject(trace.get("subject") or {}),
-        hits=tuple(_looked(hit, names=names) for hit in hits),
+        hits=tuple(_looked(hit, names=names, window=window) for hit in _hits_of(trace)),
         omitted=(
             ngettext("%(count)s more hit was looked at.", "%(count)s more hits were looked at.", omitted)
             % {"count": omitted}
@@ -81,8 +83,25 @@ def told(trace: Mapping[str, Any], *, names: Mapping[str, str]) -> Story:
 
 def partners_in(trace: Mapping[str, Any]) -> set[str]:
     """Return the uids of the partners that the trace names."""
-    hits = [hit for hit in trace.get("hits") or () if isinstance(hit, dict)]
-    return {hit["partner"] for hit in hits if hit.get("partner")}
+    return {hit["partner"] for hit in _hits_of(trace) if hit.get("partner")}
+
+
+def of_partners(trace: Mapping[str, Any], uids: Collection[str]) -> dict[str, Any]:
+    """Return what these partners may see of a trace: their own hits alone, and the rule (A-11).
+
+    How many others there were, and how many browsers a person has, is left out with them.
+    """
+    subject = trace.get("subject") or {}
+    kept = {name: value for name, value in trace.items() if name not in {"hits", "omitted", "subject"}}
+    return {
+        **kept,
+        "subject": {"how": subject.get("how")},
+        "hits": [hit for hit in _hits_of(trace) if hit.get("partner") in uids],
+    }
+
+
+def _hits_of(trace: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [hit for hit in trace.get("hits") or () if isinstance(hit, dict)]
 
 
 def _outcome(trace: Mapping[str, Any]) -> str:
@@ -114,20 +133,24 @@ def _subject(subject: Mapping[str, Any]) -> str:
     return f"{how}; {looked % {'count': browsers}}."
 
 
-def _looked(hit: Mapping[str, Any], *, names: Mapping[str, str]) -> Looked:
+def _looked(hit: Mapping[str, Any], *, names: Mapping[str, str], window: object) -> Looked:
     verdict = str(hit.get("verdict") or "")
     uid = hit.get("partner") or ""
     age = hit.get("age_s")
     return Looked(
+        hit=str(hit.get("hit") or ""),
         link=str(hit.get("link") or ""),
         partner=names.get(uid, uid),
         age=_("%(age)s before") % {"age": _span(age)} if isinstance(age, int) else "",
-        verdict=_verdict(verdict),
+        verdict=_verdict(verdict, window=window),
         credited=verdict == Place.CREDITED,
     )
 
 
-def _verdict(code: str) -> str:
+def _verdict(code: str, *, window: object) -> str:
+    if code == Reason.OUT_OF_WINDOW:
+        # The label is of an outcome: "every hit is too old".
+        return _("outside the window of %(age)s") % {"age": _span(window)} if isinstance(window, int) else _("too old")
     if code in Place.values:
         return str(Place(code).label)
     return str(Reason(code).label) if code in Reason.values else code
