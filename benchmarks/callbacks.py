@@ -199,8 +199,8 @@ class Scrape:
         self.at = time.monotonic()
         self.kib = resident_kib(pid)
         self.calls = self._sum(text, r"callback_attempts_total\{.*\}")
-        self.seconds = {work: self._sum(text, rf'database_seconds_sum\{{work="{work}"\}}') for work in WORK}
-        self.counts = {work: self._sum(text, rf'database_seconds_count\{{work="{work}"\}}') for work in WORK}
+        self.seconds = {work: self._sum(text, rf'callback_database_seconds_sum\{{work="{work}"\}}') for work in WORK}
+        self.counts = {work: self._sum(text, rf'callback_database_seconds_count\{{work="{work}"\}}') for work in WORK}
 
     @staticmethod
     def _sum(text: str, name: str) -> float:
@@ -225,16 +225,18 @@ def backlog(rows: int, endpoints: int) -> None:
     for number in range(endpoints):
         pile_up(subscribe(partners, f"/p{number}", max_in_flight=32), rows=rows // endpoints)
     analyse()
-    command = [sys.executable, "manage.py", "livereferrals", "worker", "--once", "--metrics-port", str(port), "-v", "0"]
+    command = [sys.executable, "manage.py", "livereferrals", "-v", "0", "worker", "--once", "--metrics-port", str(port)]
     begun = time.monotonic()
-    environment = server_environment()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own command
+    environment = server_environment(LOGGING={"version": 1})
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
     scrapes: deque[Scrape] = deque()
     while process.poll() is None:
         with contextlib.suppress(OSError):
             scrapes.append(Scrape(port, process.pid))
-            say(calls=scrapes[-1].calls, private_mib=round(scrapes[-1].kib / 1024, 1))
+            say(calls=scrapes[-1].calls, private_mib=round(scrapes[-1].kib / 1024, 1), **_lately(scrapes))
         time.sleep(5)
+    if process.returncode:
+        raise SystemExit("The worker has failed.")
     arrived = partners.end()
     working = [scrape for scrape in scrapes if scrape.calls]
     if len(working) < 3:
@@ -248,6 +250,10 @@ def backlog(rows: int, endpoints: int) -> None:
         last=working[-1].since(working[-1 - tenth]),
         private_mib=(round(working[0].kib / 1024, 1), round(working[-1].kib / 1024, 1)),
     )
+
+
+def _lately(scrapes: deque[Scrape]) -> dict[str, float]:
+    return scrapes[-1].since(scrapes[-2]) if len(scrapes) > 1 else {}
 
 
 def say(**facts: Any) -> None:

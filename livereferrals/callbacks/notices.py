@@ -40,9 +40,8 @@ def delivery_entry(
     """Return the log's entry for a delivery, its subscription and partner loaded; none for a test."""
     if delivery.kind == DeliveryKind.TEST:
         return None
-    payload = delivery.payload or {}
-    link = payload.get("link") or {}
-    visitor = (payload.get("data") or {}).get("visitor")
+    link = _part(delivery.payload, "link")
+    visitor = _part(delivery.payload, "data").get("visitor")
     return log.Entry(
         type=EventType.DELIVERY,
         occurred_at=now,
@@ -61,6 +60,12 @@ def delivery_entry(
             next_at=wire.rfc3339(delivery.due_at) if delivery.state == DeliveryState.WAITING else None,
         ),
     )
+
+
+def _part(payload: object, name: str) -> dict[str, Any]:
+    """Return an object in the payload; an empty one where it was erased, or is none by somebody's hand."""
+    found = payload.get(name) if isinstance(payload, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def endpoint_entry(subscription: Subscription, *, state: str, reason: str, now: datetime) -> log.Entry:

@@ -66,7 +66,9 @@ def start(chosen: list[uuid.UUID], *, owned: Mapping[int, Endpoint], now: dateti
 
 def _with_cursor(rows: list[Delivery]) -> list[Delivery]:
     """Give first attempts the cursor of their event, and leave out those whose event waits for its number."""
-    lacking = {row.event: row for row in rows if row.event and row.payload and not row.payload["cursor"]}
+    # What is no object, by somebody's hand, fails when its request is made, and alone.
+    objects = [row for row in rows if row.event and row.payload and isinstance(row.payload, dict)]
+    lacking = {row.event: row for row in objects if not (row.payload or {}).get("cursor")}
     if not lacking:
         return rows
     # An event that is gone was pruned while the delivery was on hold: without a cursor is better than never.

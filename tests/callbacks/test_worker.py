@@ -384,7 +384,7 @@ def test_stopping_worker_does_not_wait_for_ever(sink: PartnerSink, settings: Any
 def test_exception_of_a_kind_never_seen_fails_its_delivery_only(
     sink: PartnerSink, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """callback-S20: outcome `error`, retried, the traceback masked in the log; the worker lives."""
+    """callback-F38: outcome `error`, retried, the traceback masked in the log; the worker lives."""
     failures = iter([True])
 
     def fail_once(stage: str, _delivery: object) -> None:
@@ -397,3 +397,18 @@ def test_exception_of_a_kind_never_seen_fails_its_delivery_only(
     assert [attempt.outcome for attempt in done.attempt_log.all()] == ["error", "ok"]
     assert "ZeroDivisionError" in caplog.text
     assert "abcdef" not in caplog.text
+
+
+@pytest.mark.parametrize("payload", [[1], "text", {"cursor": None}, {"cursor": "a.1", "data": 5}])
+def test_row_that_nobody_can_make_anything_of_fails_alone(sink: PartnerSink, payload: Any) -> None:
+    """callback-F38: it does not keep the others from starting, turn after turn."""
+    subscription = subscribe(sink.url())
+    bad, good = owe(subscription), owe(subscribe(sink.url("/good")))
+    Delivery.objects.filter(pk=bad.pk).update(payload=payload)
+    subscription.method = "GET"
+    subscription.callback_url = sink.url("/{reference}")
+    subscription.save()
+    with running_worker():
+        wait_for_state(good, DeliveryState.DELIVERED)
+        wait_until(lambda: reload(bad).last_outcome == "error")
+    assert [call.path for call in sink.calls] == ["/good"]
