@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from livereferrals.events.publisher import publisher
+from livereferrals.triggers.firings import recorder
 from tests.servers import PartnerSink, partner_sink, valkey_server
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ def _publisher(request: pytest.FixtureRequest) -> Iterator[None]:
     publisher.inline = request.node.get_closest_marker("publisher_thread") is None
     yield
     publisher.inline = before
+
+
+@pytest.fixture(autouse=True)
+def _recorder() -> Iterator[None]:
+    """Keep what triggers decided in memory, where a test may flush it; the thread is a stranger to its transaction."""
+    recorder.paused = True
+    yield
+    recorder.forget()
 
 
 @pytest.fixture(scope="session")

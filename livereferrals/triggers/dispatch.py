@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import iscoroutinefunction
@@ -12,7 +13,7 @@ from django.db import router, transaction
 from livereferrals import conf
 from livereferrals.tracking.models import Confirmation
 from livereferrals.tracking.reasons import Reason
-from livereferrals.triggers import receivers
+from livereferrals.triggers import firings, receivers
 from livereferrals.triggers.confirming import Result
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callable[..., 
         return _async_dispatcher(trigger, receiver)
 
     def fire(sender: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
         try:
             with _shield(trigger, receiver):
                 return receiver(sender, **_arguments(trigger, kwargs))
         except Exception:  # the boundary: the host's save() goes on, whatever a receiver does
+            firings.failed(trigger, receiver, reason=FAILED.reason, began=began)
             if conf.settings.TRIGGER_ERRORS == "raise":
                 raise
             logger.exception(*_failure(trigger), extra=_facts(trigger))
@@ -50,9 +53,11 @@ def dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callable[..., 
 
 def _async_dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callable[..., Any]:
     async def fire(sender: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
         try:
             return await receiver(sender, **_arguments(trigger, kwargs))
         except Exception:  # the boundary, as above; a savepoint cannot be held across an await
+            firings.failed(trigger, receiver, reason=FAILED.reason, began=began)
             if conf.settings.TRIGGER_ERRORS == "raise":
                 raise
             logger.exception(*_failure(trigger), extra=_facts(trigger))

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from livereferrals.tracking.reasons import Reason
-from livereferrals.triggers import catalogue, confirming, mapping, subjects
+from livereferrals.triggers import catalogue, confirming, firings, mapping, subjects
 from livereferrals.triggers.conversions import (
     Conversion,
     read_extra,
@@ -74,22 +74,30 @@ def complete_trigger(
     """
     at = read_time(occurred_at)
     trigger = catalogue.named(name)
-    refused = confirming.refused_by(trigger, at=at)
-    if refused is not None:
-        return refused
-    try:
-        text = read_reference(reference)
-        subject = subjects.find(request=request, user=user, visitor=visitor)
-    except (TypeError, ValueError) as error:
-        return _unmapped(trigger, error, at=at)
-    money, problem = read_money_or_drop(trigger, amount, currency)
-    conversion = Conversion(
-        trigger=trigger, occurred_at=at, reference=text, money=money, problem=problem, extra=read_extra(extra)
-    )
-    return confirming.confirm(conversion, subject)
+
+    def decide() -> Result:
+        refused = confirming.refused_by(trigger, at=at)
+        if refused is not None:
+            return refused
+        try:
+            text = read_reference(reference)
+            subject = subjects.find(request=request, user=user, visitor=visitor)
+        except (TypeError, ValueError) as error:
+            return _unmapped(trigger, error, at=at)
+        money, problem = read_money_or_drop(trigger, amount, currency)
+        conversion = Conversion(
+            trigger=trigger, occurred_at=at, reference=text, money=money, problem=problem, extra=read_extra(extra)
+        )
+        return confirming.confirm(conversion, subject)
+
+    return firings.watched(trigger, complete_trigger, decide)
 
 
 def _fire(sender: Any, trigger: Trigger, arguments: dict[str, Any]) -> Result:
+    return firings.watched(trigger, trigger.receiver, lambda: _decide(sender, trigger, arguments))
+
+
+def _decide(sender: Any, trigger: Trigger, arguments: dict[str, Any]) -> Result:
     """Confirm for a signal; where nobody is known it costs no query (S-27)."""
     at = read_time(None)
     refused = confirming.refused_by(trigger, at=at)
