@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from livereferrals import conf
 from livereferrals.exceptions import FeedError
-from livereferrals.streaming import credentials, protocol
+from livereferrals.streaming import credentials, protocol, terms
 from livereferrals.streaming.entrance import open_connection, watching
 from livereferrals.streaming.greeting import hello
 from livereferrals.streaming.hub import get_hub
 from livereferrals.streaming.openings import opening_of_scope
-from livereferrals.streaming.pacing import Bucket
 from livereferrals.streaming.sockets import Socket
 from livereferrals.streaming.watchers import Watcher
 
@@ -94,30 +93,21 @@ async def _converse(watcher: Watcher, stream: Stream, receive: Receive, socket: 
 
 async def _listen(watcher: Watcher, receive: Receive, socket: Socket) -> None:
     limits = conf.settings.FEED_LIMITS
-    allowance = Bucket(rate=limits.client_messages_s, burst=limits.client_messages_burst, now=time.monotonic())
+    intake = terms.intake_of(limits, now=time.monotonic())
     while (message := await receive())["type"] != "websocket.disconnect":
         if watcher.is_ending:
             continue
         try:
-            _spend(allowance)
-            await _answer(message, watcher, socket, max_bytes=limits.client_message_bytes)
+            said = protocol.parse_client_message(message.get("text"), max_bytes=limits.client_message_bytes)
+            is_ack = isinstance(said, protocol.Ack)
+            intake.take(is_ack=is_ack, acks_earned=watcher.acks_earned, now=time.monotonic())
+            await _answer(said, watcher, socket)
         except FeedError as problem:
             watcher.end(problem)
     socket.is_open = False
 
 
-def _spend(allowance: Bucket) -> None:
-    now = time.monotonic()
-    if allowance.wait(1, now=now) > 0:
-        raise FeedError("protocol_error", "Too many messages in a second.")
-    allowance.take(1, now=now)
-
-
-async def _answer(message: dict[str, Any], watcher: Watcher, socket: Socket, *, max_bytes: int) -> None:
-    text = message.get("text")
-    if text is None:
-        raise FeedError("protocol_error", "Messages are text frames, not binary ones.")
-    said = protocol.parse_client_message(text, max_bytes=max_bytes)
+async def _answer(said: protocol.Ack | protocol.Ping | None, watcher: Watcher, socket: Socket) -> None:
     watcher.hear()
     if isinstance(said, protocol.Ack):
         watcher.acknowledge(said.cursor)

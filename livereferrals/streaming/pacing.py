@@ -42,6 +42,41 @@ class Bucket:
         self._at = now
 
 
+class Intake:
+    """How much a client may say: messages at a rate, and beside them an acknowledgement for all that it was sent.
+
+    A client that acknowledges every event keeps the protocol, however fast it catches up. What it was sent bounds how
+    often it can do so, and the window what it was sent; acknowledging the same again and again is a flood.
+    """
+
+    __slots__ = ("_acks", "_bucket", "_most_acks")
+
+    def __init__(self, *, rate: float, burst: float, most_acks: int, now: float) -> None:
+        self._bucket = Bucket(rate=rate, burst=burst, now=now)
+        self._most_acks = most_acks
+        self._acks = 0
+
+    def take(self, *, is_ack: bool, acks_earned: int, now: float) -> None:
+        """Take one message.
+
+        Args:
+            is_ack: whether it is an acknowledgement.
+            acks_earned: how many of them the client has had reason for, since it connected.
+            now: a monotonic time.
+
+        Raises:
+            FeedError: `protocol_error`, it is one too many.
+        """
+        # What nobody used of long ago is not saved up.
+        self._acks = max(self._acks, acks_earned - self._most_acks)
+        if is_ack and self._acks < acks_earned:
+            self._acks += 1
+            return
+        if self._bucket.wait(1, now=now) > 0:
+            raise FeedError("protocol_error", "Too many messages in a second.")
+        self._bucket.take(1, now=now)
+
+
 class Window:
     """What was sent and is not yet acknowledged."""
 

@@ -176,12 +176,14 @@ class Ping:
     id: str
 
 
-def parse_client_message(text: str, *, max_bytes: int) -> Ack | Ping | None:
-    """Return what a client says; nothing for a type that is not known here.
+def parse_client_message(text: str | None, *, max_bytes: int) -> Ack | Ping | None:
+    """Return what a client says in a text frame; nothing for a type that is not known here.
 
     Raises:
         FeedError: `protocol_error`, it is no message.
     """
+    if text is None:
+        raise _protocol_error("Messages are text frames, not binary ones.")
     if len(text.encode(errors="surrogatepass")) > max_bytes:
         raise _protocol_error(f"A message may have at most {max_bytes} bytes.")
     try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from livereferrals.events.cursors import Cursor
     from livereferrals.streaming.admission import Admission
+    from livereferrals.streaming.frames import Stream
 
 RETRY_MS: Final = (1000, 5000)
 """Bounds of the pause that a browser is asked to make before it comes back."""
@@ -122,7 +123,17 @@ class EventStream:
         try:
             async with watching(hub, watcher, admission) as stream:
                 await outlet.send(hello(admission), kind="hello", cursor=admission.start.cursor)
-                await watcher.run(stream)
+                await write_to_the_end(watcher, stream)
         except FeedError as problem:
             # Places and hub were free a moment ago, when the status was sent.
             await outlet.refuse(problem)
+
+
+async def write_to_the_end(watcher: Watcher, stream: Stream) -> None:
+    """Have a watcher write until everything is said."""
+    ended = asyncio.get_running_loop().create_future()
+    watcher.start(stream, on_end=lambda: None if ended.done() else ended.set_result(None))
+    try:
+        await ended
+    finally:
+        await watcher.aclose()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from livereferrals import conf
 from livereferrals.streaming.duties import SPREAD, Duties
-from livereferrals.streaming.pacing import Credit, Paced
+from livereferrals.streaming.pacing import Credit, Intake, Paced
 
 if TYPE_CHECKING:
     from livereferrals.feed_limits import FeedLimits
@@ -27,6 +27,16 @@ def credit_of(limits: FeedLimits, *, now: float, acks: bool) -> Credit | Paced:
     if acks:
         return Credit(max_events=limits.window_events, max_bytes=limits.window_bytes)
     return Paced(rate=limits.rate_bytes_s, now=now)
+
+
+def intake_of(limits: FeedLimits, *, now: float) -> Intake:
+    """Return what a client may say; of what fits into a window it may acknowledge every event and every batch."""
+    return Intake(
+        rate=limits.client_messages_s,
+        burst=limits.client_messages_burst,
+        most_acks=2 * limits.window_events,
+        now=now,
+    )
 
 
 def duties_of(limits: FeedLimits, *, now: float, acks: bool) -> Duties:

@@ -46,7 +46,7 @@ class Watcher:
 
     __slots__ = (
         "_credit", "_duties", "_ending", "_history", "_hub", "_is_live", "_is_woken", "_on_end", "_outlet",
-        "_stream", "_timer", "_writing", "epoch", "grant", "position", "selection", "told"
+        "_stream", "_timer", "_writing", "acks_earned", "epoch", "grant", "position", "selection", "told"
     )  # fmt: skip
 
     def __init__(self, *, hub: Hub, outlet: Outlet, admission: Admission) -> None:
@@ -59,6 +59,8 @@ class Watcher:
         """Everything up to here has been sent, or is not for this reader."""
         self.told = self.position
         """The last cursor that the reader was given."""
+        self.acks_earned = 0
+        """Acknowledgements that the reader may have for what it was sent: one for each event, and one for each cursor."""
         self._hub = hub
         self._outlet = outlet
         self._credit = terms.credit_of(limits, now=now, acks=admission.acks)
@@ -80,15 +82,6 @@ class Watcher:
         self._stream = stream
         self._on_end = on_end
         self.wake()
-
-    async def run(self, stream: Stream) -> None:
-        """Write until the end, as one call."""
-        ended = asyncio.get_running_loop().create_future()
-        self.start(stream, on_end=lambda: None if ended.done() else ended.set_result(None))
-        try:
-            await ended
-        finally:
-            await self.aclose()
 
     async def aclose(self) -> None:
         """Stop writing, whatever is on its way; nothing more is said."""
@@ -251,28 +244,29 @@ class Watcher:
         if frame.prev > self.told:
             # What lies between was not for this reader; it must hear so, or it would take this for a hole.
             await self._say_position(self.position)
-        await self._outlet.send(frame.text, kind="events", cursor=Cursor(self.epoch, frame.cursor))
-        now = time.monotonic()
-        self._duties.note_sent(now)
+        await self._send(frame.text, kind="events", cursor=Cursor(self.epoch, frame.cursor), events=frame.count)
         if self._history:
             self._history.pop()
         self.position = self.told = frame.cursor
-        self._credit.add(cursor=frame.cursor, events=frame.count, size=len(frame.text), now=now)
+        self._credit.add(cursor=frame.cursor, events=frame.count, size=len(frame.text), now=time.monotonic())
 
     async def _say_caught_up(self) -> None:
         if self.told < self.position:
             await self._say_position(self.position)
-        await self._outlet.send(protocol.caught_up(self.cursor), kind="caught_up", cursor=self.cursor)
-        self._duties.note_sent(time.monotonic())
+        await self._send(protocol.caught_up(self.cursor), kind="caught_up", cursor=self.cursor)
         self._is_live = True
 
     async def _say_position(self, position: int) -> None:
         """Send a heartbeat, which moves the reader's cursor."""
         cursor = Cursor(self.epoch, position)
         text = protocol.heartbeat(prev=self.cursor, cursor=cursor, time=wire.rfc3339(timezone.now()))
-        await self._outlet.send(text, kind="heartbeat", cursor=cursor)
-        self._duties.note_sent(time.monotonic())
+        await self._send(text, kind="heartbeat", cursor=cursor)
         self.position = self.told = position
+
+    async def _send(self, text: str, *, kind: str, cursor: Cursor, events: int = 0) -> None:
+        await self._outlet.send(text, kind=kind, cursor=cursor)
+        self._duties.note_sent(time.monotonic())
+        self.acks_earned += events + 1
 
     # --- time ------------------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,11 @@ async def flood(client: RawFeed) -> None:
         await client.say({"type": "ping", "id": ""})
 
 
+async def acknowledge_again_and_again(client: RawFeed) -> None:
+    for _ in range(100):
+        await client.say({"type": "ack", "cursor": client.position})
+
+
 NONSENSE: dict[str, Callable[[RawFeed], Awaitable[None]]] = {
     "not JSON": lambda client: client.socket.send("hello"),
     "array": lambda client: client.socket.send("[]"),
@@ -37,6 +42,7 @@ NONSENSE: dict[str, Callable[[RawFeed], Awaitable[None]]] = {
     "binary": lambda client: client.socket.send(b'{"type": "ping", "id": "1"}'),
     "bad UTF-8": lambda client: client.socket.send(b'{"type": "\xff"}', text=True),
     "100 messages a second": flood,
+    "100 acks of the same": acknowledge_again_and_again,
     "ping without id": lambda client: client.say({"type": "ping"}),
     "ping with a long id": lambda client: client.say({"type": "ping", "id": "x" * 65}),
     "ack without cursor": lambda client: client.say({"type": "ack"}),
@@ -60,6 +66,20 @@ async def test_nonsense_ends_its_own_connection_and_no_other(
         await database_sync_to_async(reader.append)()
         await other.until_events(1)
     assert OUR_CODE not in server.output()
+
+
+async def test_client_may_acknowledge_every_event_however_fast(server: HostServer, reader: Reader) -> None:
+    """feed-39, feed-45: one that catches up sends more than a client may say of its own accord"""
+    await database_sync_to_async(reader.append)(150)
+    async with feed(server, reader.token, cursor="oldest", ack=1, batch=2) as client:
+        client.acks = False
+        while len(client.events) < 150:
+            message = await client.receive()
+            for event in message.get("events", ()):
+                await client.say({"type": "ack", "cursor": event["cursor"]})
+            await client.say({"type": "ack", "cursor": client.position})
+        await client.say({"type": "ping", "id": "still here"})
+        await client.until("pong")
 
 
 async def test_message_of_an_unknown_type_is_ignored(server: HostServer, reader: Reader) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livereferrals.exceptions import FeedError
-from livereferrals.streaming.pacing import UNPROVED_BYTES, Bucket, Paced, Window
+from livereferrals.streaming.pacing import UNPROVED_BYTES, Bucket, Intake, Paced, Window
 
 
 def test_bucket_gives_its_burst_and_then_its_rate() -> None:
@@ -28,6 +28,29 @@ def test_what_is_larger_than_the_burst_goes_when_the_bucket_is_full() -> None:
     bucket.take(100, now=0)
     assert bucket.wait(1, now=0) == 6.1
     assert bucket.wait(100, now=10) == 0
+
+
+def test_acknowledgement_of_what_was_sent_is_no_message_too_many() -> None:
+    """feed-45: one for each event and each cursor; then they count like all that a client says"""
+    intake = Intake(rate=1, burst=2, most_acks=50, now=0)
+    for _ in range(30):
+        intake.take(is_ack=True, acks_earned=30, now=0)
+    for _ in range(2):
+        intake.take(is_ack=True, acks_earned=30, now=0)
+    with pytest.raises(FeedError, match="Too many"):
+        intake.take(is_ack=True, acks_earned=30, now=0)
+    intake.take(is_ack=True, acks_earned=31, now=0)
+    with pytest.raises(FeedError, match="Too many"):
+        intake.take(is_ack=False, acks_earned=40, now=0)
+
+
+def test_acknowledgements_are_not_saved_up_for_a_flood() -> None:
+    """feed-45"""
+    intake = Intake(rate=1, burst=2, most_acks=50, now=0)
+    for _ in range(52):
+        intake.take(is_ack=True, acks_earned=1_000_000, now=0)
+    with pytest.raises(FeedError, match="Too many"):
+        intake.take(is_ack=True, acks_earned=1_000_000, now=0)
 
 
 def test_window_is_full_by_events_or_by_bytes() -> None:

@@ -17,6 +17,7 @@ from livereferrals.streaming.admission import admit
 from livereferrals.streaming.credentials import Presented
 from livereferrals.streaming.frames import Encoder, LogKeys, Stream
 from livereferrals.streaming.sockets import Socket
+from livereferrals.streaming.sse import write_to_the_end
 from livereferrals.streaming.watchers import Watcher
 from tests.streaming.in_process import watching
 from tests.waiting import eventually
@@ -112,7 +113,8 @@ async def test_live_batch_right_after_hidden_history_leaves_no_hole(reader: Read
     stream.take([claim], Encoder(LogKeys(epoch=admission.bounds.epoch, house_key="00")), upto=4)
     own = hub.Hub()
     own.position = 3
-    writing = asyncio.create_task(Watcher(hub=own, outlet=Socket(sent.put), admission=admission).run(stream))
+    watcher = Watcher(hub=own, outlet=Socket(sent.put), admission=admission)
+    writing = asyncio.create_task(write_to_the_end(watcher, stream))
     async with asyncio.timeout(5):
         heartbeat, batch = [json.loads((await sent.get())["text"]) for _ in range(2)]
     writing.cancel()
