@@ -44,6 +44,11 @@ class Cell:
         return "" if self.time is None else wire.rfc3339(self.time)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see; a narrow screen leaves it out."""
+        return not (self.text or self.icon or self.time is not None)
+
+    @property
     def value(self) -> str:
         """What an export writes."""
         return self.raw or (self.iso if self.time is not None else self.text)

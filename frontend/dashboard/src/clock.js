@@ -3,13 +3,14 @@
 let offset = 0;
 
 /**
- * Take the server's time as the time of now.
+ * Take the server's time as the time of now, or of the moment at which this computer's clock showed `then`.
  *
  * @param {string | undefined} time - RFC 3339
+ * @param {number} [then]
  */
-export function set(time) {
+export function set(time, then = Date.now()) {
   const moment = Date.parse(time ?? "");
-  if (!Number.isNaN(moment)) offset = moment - Date.now();
+  if (!Number.isNaN(moment)) offset = moment - then;
 }
 
 /** The server's time in milliseconds. */

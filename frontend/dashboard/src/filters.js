@@ -41,7 +41,13 @@ export function mount(live) {
     else tell(live, "control", { type: "problem", text: region("status").dataset.textUnanswered });
   };
 
+  /** @param {CustomEvent<{ parameters: Record<string, unknown> }>} event */
+  const leaveOutEmpty = ({ detail }) => {
+    for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
+  };
+
   return all(
+    on(document.body, "htmx:configRequest", leaveOutEmpty),
     on(document.body, "htmx:beforeSwap", guard),
     on(document.body, "htmx:afterRequest", follow),
     on(document.body, "htmx:responseError", fail),

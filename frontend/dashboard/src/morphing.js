@@ -1,5 +1,6 @@
 import { Idiomorph } from "idiomorph/htmx";
 import { all, on } from "./bus.js";
+import { region } from "./page.js";
 
 export { Idiomorph };
 
@@ -25,9 +26,11 @@ export function mount(live) {
     if (inFrame) markFresh(node);
   };
   const stop = on(live, "htmx:wsBeforeMessage", () => {
+    const focused = document.activeElement;
     inFrame = true;
     queueMicrotask(() => {
       inFrame = false;
+      keepFocus(focused);
     });
   });
   return all(stop, () => Object.assign(defaults, before));
@@ -40,6 +43,15 @@ export function mount(live) {
  */
 export function mayUpdate(name) {
   return name !== "open" && name !== "data-fresh";
+}
+
+/**
+ * Where a frame has taken away what had the focus, go on from the page's content, not from its very beginning.
+ *
+ * @param {Element | null} focused
+ */
+function keepFocus(focused) {
+  if (focused !== null && !focused.isConnected) region("content").focus({ preventScroll: true });
 }
 
 /** @param {Node} node - an event's row, or whatever holds such rows */

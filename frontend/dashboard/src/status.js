@@ -1,3 +1,4 @@
+import { announce as say } from "./announcer.js";
 import { all, hear, on, tell } from "./bus.js";
 import * as clock from "./clock.js";
 import { distance } from "./frames.js";
@@ -10,7 +11,7 @@ const STALE_MS = 60_000;
 /**
  * Show whether the page is live, and as of when; announce a change once, after it has lasted.
  *
- * What is seen counts seconds, so it is no live region: the `role="status"` beside it says the state alone.
+ * What is seen counts seconds, so it is no live region: the `role="status"` of the page says the state alone.
  *
  * @param {HTMLElement} live
  * @returns {() => void}
@@ -19,7 +20,6 @@ export function mount(live) {
   const root = region("status");
   const text = find(root, ".lr-status__text");
   const now = find(root, ".lr-status__now");
-  const announcer = find(root, "[role=status]");
   const stale = find(region("content"), ".lr-stale");
   const problem = find(region("content"), ".lr-problem");
   const zone = new URL(region("filters").dataset.live ?? "", location.href).searchParams.get("zone") ?? "";
@@ -44,12 +44,7 @@ export function mount(live) {
     clearTimeout(announcing);
     const first = said === "";
     said = sentence;
-    announcing = setTimeout(
-      () => {
-        if (announcer.textContent !== sentence) announcer.textContent = sentence;
-      },
-      first ? 0 : SETTLED_MS,
-    );
+    announcing = setTimeout(say, first ? 0 : SETTLED_MS, sentence);
   };
 
   /** @param {string} sentence */

@@ -1,5 +1,6 @@
 import { all, hear } from "./bus.js";
 import * as clock from "./clock.js";
+import { region } from "./page.js";
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
@@ -53,6 +54,7 @@ export function fill(text, values) {
  */
 export function mount(live) {
   let paused = false;
+  clock.set(region("cursor").dataset.time, answeredAt());
   const show = () => {
     const target = /** @type {HTMLElement | null} */ (document.querySelector("[data-last-event]"));
     const newest = /** @type {HTMLTimeElement | null} */ (document.querySelector("#events time"));
@@ -70,4 +72,10 @@ export function mount(live) {
       show();
     }),
   );
+}
+
+/** When the server's answer began to come, by this computer's clock: until the first `hello` that is the best guess. */
+function answeredAt() {
+  const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  return Date.now() - (performance.now() - (navigation?.responseStart ?? 0));
 }
