@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -134,7 +134,11 @@ def _moment(text: str) -> datetime:
     if RFC3339.match(text) is None:
         raise ValueError("is a time like 2026-11-21T09:00:00Z (a + in it is written %2B)")
     # The form is right, the day may not be: fromisoformat says so.
-    return datetime.fromisoformat(text.upper())
+    moment = datetime.fromisoformat(text.upper())
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is a time of a year from 1 to 9999 in UTC") from None
 
 
 def _types(text: str) -> frozenset[str]:

@@ -54,6 +54,14 @@ def test_since_is_a_time_with_an_offset(text: str, moment: datetime) -> None:
     assert parse_parameters(f"since={text}").since == moment
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_since_beyond_the_calendar_is_told(text: str) -> None:
+    """feed-37: a day that exists where it was written, and nowhere in UTC"""
+    with pytest.raises(FeedError, match="a year from 1 to 9999") as refused:
+        parse_parameters(f"since={text}")
+    assert refused.value.code == "bad_request"
+
+
 def test_message_of_a_doubled_parameter_names_it() -> None:
     """feed-36"""
     with pytest.raises(FeedError, match="`types` is given twice") as refused:
