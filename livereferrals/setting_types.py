@@ -133,6 +133,13 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(text(item) for item in value)
 
 
+def text_lists(value: object) -> dict[str, tuple[str, ...]]:
+    """Parse a dict from text to lists of strings."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a dict, got {value!r}")
+    return {text(key): texts(item) for key, item in value.items()}
+
+
 def emails(value: object) -> tuple[str, ...]:
     """Parse a list of e-mail addresses."""
     found = texts(value)

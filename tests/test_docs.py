@@ -148,7 +148,7 @@ def test_every_guide_is_linked_from_the_readme() -> None:
 
 def test_settings_reference_has_every_key_with_its_default() -> None:
     """O-08"""
-    headings = ("Triggers", "Links and parameters", "Visitors", "Attribution", "Feed")
+    headings = ("Triggers", "Links and parameters", "Visitors", "Attribution", "Feed", "Dashboard")
     documented = {key: text for heading in headings for key, text in table(heading).items()}
     declared = conf.Settings.declared()
     assert set(documented) == set(declared) | NOT_DICT_KEYS

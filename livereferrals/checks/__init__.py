@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.core import checks
 
-from livereferrals.checks import deploy, host, moved, triggers, values
+from livereferrals.checks import dashboard, deploy, host, moved, triggers, values
 
 
 def register_all() -> None:
@@ -27,6 +27,8 @@ def register_all() -> None:
         host.check_authentication,
         host.check_router,
         host.check_sqlite,
+        dashboard.check_columns,
+        dashboard.check_navigation,
         moved.check_old_settings,
         moved.check_old_middleware,
         deploy.check_callback_network,

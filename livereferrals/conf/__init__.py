@@ -24,6 +24,7 @@ from livereferrals.conf.older import OLD_SETTINGS as OLD_SETTINGS
 from livereferrals.conf.older import old_cookie_name as old_cookie_name
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.feed_limits import FeedLimits, feed_limits
+from livereferrals.navigation import NavigationEntry, navigation
 from livereferrals.setting_types import (
     Group,
     Setting,
@@ -42,6 +43,7 @@ from livereferrals.setting_types import (
     span_of_at_least,
     spans,
     text,
+    text_lists,
     texts,
     whole,
     words,
@@ -200,6 +202,10 @@ class Settings(RootGroup):
     """Dotted path of `f(token, grant) -> Grant | None`: what a feed token may read."""
     FEED_EVENT_FIELDS = Setting[Callable[..., Any] | None](None, hook)
     """Dotted path of `f(entry) -> dict | None`: the host's own fields of an event."""
+    DASHBOARD_COLUMNS = Setting[dict[str, tuple[str, ...]]]({}, text_lists)
+    """Dotted paths of the host's own columns (`ExtraColumn`), by the name of the list."""
+    DASHBOARD_NAVIGATION = Setting[tuple[NavigationEntry, ...]]((), navigation)
+    """The host's own entries in the bar: dicts with `label`, `url_name` and, where wanted, `permission`."""
 
     def trigger_entries(self) -> list[tuple[str, object]]:
         """Return each declared trigger with the place that declares it, new settings first (S-01, S-02).

@@ -26,19 +26,21 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Model, Q
 from django.utils.translation import gettext
 
+from livereferrals.dashboard import pages
 from livereferrals.dashboard.addresses import address, with_query
+from livereferrals.dashboard.columns import Column as Column
+from livereferrals.dashboard.columns import extra_columns
 from livereferrals.dashboard.filters import PLACE, Field
 from livereferrals.dashboard.tables import Empty, Heading, Table, TableRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from django.db.models import QuerySet
     from django.utils.functional import _StrPromise
 
     from livereferrals.dashboard.pages import Moment
     from livereferrals.dashboard.rows import Tone
-    from livereferrals.dashboard.tables import Cell
     from livereferrals.dashboard.viewpoints import Viewpoint
 
 Row = TypeVar("Row", bound=Model)
@@ -47,24 +49,6 @@ PAGE_ROWS = 50
 EXPORT_ROWS = 2_000
 """Rows read at a time for an export."""
 SORT = "sort"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column(Generic[Row]):
-    """One column of a list."""
-
-    key: str
-    """Its name in addresses and exports, the same in every language."""
-    label: _StrPromise
-    cell: Callable[[Row, Viewpoint], Cell]
-    order: tuple[str, ...] = ()
-    """The fields that it is sorted by, the last of them unique, each with `-` for the greatest first, all alike; none: it
-    cannot be sorted by. There must be an index for them."""
-    numeric: bool = False
-    minor: bool = False
-    """Left out on a narrow screen."""
-    needs: str = ""
-    """The codename without which it is absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +80,6 @@ class Listing(Generic[Row]):
 
     def table(self, viewpoint: Viewpoint, moment: Moment, *, fields: Sequence[Field], limit: int = PAGE_ROWS) -> Table:
         """Return the page of the list that the filters mean; `fields` are the page's own. One query and `complete`'s."""
-        columns = self.columns_for(viewpoint)
         ordering = self._ordering(viewpoint)
         place = _place(self.rows(viewpoint, moment).model, ordering, viewpoint.filters.value(self.fields[1]))
         found = self.rows(viewpoint, moment).order_by(*ordering)
@@ -105,6 +88,7 @@ class Listing(Generic[Row]):
         page = list(found[: limit + 1])
         shown, more = page[:limit], len(page) > limit
         self.complete(shown, viewpoint, moment)
+        columns = self.columns_for(viewpoint, shown)
         return Table(
             caption=str(self.caption),
             headings=self._headings(columns, viewpoint, fields),
@@ -114,22 +98,45 @@ class Listing(Generic[Row]):
             next_url=self._url(viewpoint, fields, PLACE, _written(shown[-1], ordering)) if more else "",
         )
 
-    def columns_for(self, viewpoint: Viewpoint) -> tuple[Column[Row], ...]:
-        """Return the columns that the viewer may see."""
-        return tuple(column for column in self.columns if not column.needs or viewpoint.rights.may(column.needs))
+    def excerpt(
+        self, rows: Sequence[Row], viewpoint: Viewpoint, moment: Moment, *, empty: Empty, without: Collection[str] = ()
+    ) -> Table:
+        """Return these rows as a table on another page, with neither order nor way on, `without` some columns."""
+        self.complete(rows, viewpoint, moment)
+        columns = tuple(column for column in self.columns_for(viewpoint, rows) if column.key not in without)
+        return Table(
+            caption=str(self.caption),
+            headings=tuple(
+                Heading(key=column.key, label=str(column.label), numeric=column.numeric, minor=column.minor)
+                for column in columns
+            ),
+            rows=tuple(self._row(row, columns, viewpoint) for row in rows),
+            empty=empty,
+        )
+
+    def columns_for(self, viewpoint: Viewpoint, rows: Sequence[Row] = ()) -> tuple[Column[Row], ...]:
+        """Return the columns that the viewer may see, the host's last; theirs look up what they need of these rows."""
+        own = tuple(column for column in self.columns if not column.needs or viewpoint.rights.may(column.needs))
+        return (*own, *(extra.of(rows) for extra in extra_columns(self.name, rights=viewpoint.rights)))
 
     def lines(self, viewpoint: Viewpoint, moment: Moment) -> Iterator[list[str]]:
         """Give the values of every chosen row for an export, read in parts: no transaction stays open meanwhile."""
-        columns = self.columns_for(viewpoint)
         ordering = self._ordering(viewpoint)
         found = self.rows(viewpoint, moment).order_by(*ordering)
-        part = list(found[:EXPORT_ROWS])
+        part = self._part(found, viewpoint)
         while part:
-            self.complete(part, viewpoint, moment)
+            columns = self.columns_for(viewpoint, part)
             for row in part:
                 yield [column.cell(row, viewpoint).value for column in columns]
             last = [_value(part[-1], name) for name in ordering]
-            part = list(found.filter(_after(ordering, last))[:EXPORT_ROWS]) if len(part) == EXPORT_ROWS else []
+            part = self._part(found.filter(_after(ordering, last)), viewpoint) if len(part) == EXPORT_ROWS else []
+
+    def _part(self, found: QuerySet[Row], viewpoint: Viewpoint) -> list[Row]:
+        """Return the first rows, complete, read at a moment of their own: rollups move on between two parts."""
+        with pages.one_moment(viewpoint) as moment:
+            part = list(found[:EXPORT_ROWS])
+            self.complete(part, viewpoint, moment)
+        return part
 
     def _ordering(self, viewpoint: Viewpoint) -> tuple[str, ...]:
         chosen = viewpoint.filters.value(self.fields[0])

@@ -17,6 +17,7 @@ from livereferrals.dashboard.ranges import Range
 from livereferrals.events.models import EventType
 
 if TYPE_CHECKING:
+    from livereferrals.dashboard.customising import Entry
     from livereferrals.dashboard.filters import Field, Filters
     from livereferrals.dashboard.pages import Page, State
     from livereferrals.dashboard.viewpoints import Viewpoint
@@ -74,6 +75,8 @@ class Shell:
     user: str
     """Who is signed in."""
     tabs: tuple[Tab, ...]
+    entries: tuple[Entry, ...]
+    """The host's own entries in the bar."""
     ranges: tuple[Choice, ...]
     """The ranges of time; none where the page has no such choice."""
     types: tuple[Choice, ...]
@@ -95,7 +98,15 @@ class Shell:
     """What the viewer should know, such as a filter value that was not understood."""
 
 
-def build(page: Page, viewpoint: Viewpoint, state: State, *, user: str, unknown: tuple[str, ...] = ()) -> Shell:
+def build(
+    page: Page,
+    viewpoint: Viewpoint,
+    state: State,
+    *,
+    user: str,
+    entries: tuple[Entry, ...] = (),
+    unknown: tuple[str, ...] = (),
+) -> Shell:
     """Return what stands around the page's regions for one viewer, in the active language."""
     filters = viewpoint.filters
     url = address(page.name, viewpoint.subject)
@@ -104,6 +115,7 @@ def build(page: Page, viewpoint: Viewpoint, state: State, *, user: str, unknown:
         title=page.title(state),
         user=user,
         tabs=_tabs(page, viewpoint),
+        entries=entries,
         ranges=_ranges(url, filters) if page.ranged else (),
         types=_types(url, filters) if page.typed else (),
         menus=tuple(_menu(field, page, url, filters) for field in page.fields if field.label and field.choices),

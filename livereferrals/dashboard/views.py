@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils import timezone, translation
 from django.views.decorators.http import require_safe
 
-from livereferrals.dashboard import access, catalogue, pages, shell
+from livereferrals.dashboard import access, catalogue, customising, pages, shell
 from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.pages import FOLDER, NoSuchSubjectError
 from livereferrals.dashboard.policy import dashboard_headers
@@ -63,7 +63,14 @@ def show_page(request: HttpRequest, subject: object = "", *, page: Page) -> Http
         state = page.read(viewpoint)
     except NoSuchSubjectError:
         return render(request, f"{FOLDER}/missing.html", status=HTTPStatus.NOT_FOUND)
-    around = shell.build(page, viewpoint, state, user=request.user.get_username(), unknown=unknown)
+    around = shell.build(
+        page,
+        viewpoint,
+        state,
+        user=request.user.get_username(),
+        entries=customising.entries_for(request.user),
+        unknown=unknown,
+    )
     if wants_regions(request):
         regions = [pages.render_region(name, state, oob=True) for name in page.regions]
         return HttpResponse("".join([*([] if _is_poll(request) else [shell.render_filters(around)]), *regions]))
