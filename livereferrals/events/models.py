@@ -116,9 +116,13 @@ class ProcessStatus(models.Model):
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     hub_seq = models.BigIntegerField(null=True)
-    watchers = models.PositiveIntegerField(default=0)
+    watchers = models.PositiveIntegerField(default=0, help_text="Open feed connections.")
     worker = models.BooleanField(default=False, help_text="Whether it makes deliveries.")
+    screens = models.PositiveIntegerField(default=0, help_text="Open live sockets of the dashboard.")
     connections = models.JSONField(default=dict, help_text="Open feed connections by token id.")
+    behind = models.JSONField(
+        default=dict, help_text="Events that the slowest connection of a token is still to get, by token id."
+    )
     housekeeping = models.JSONField(default=dict, help_text="When each chore was last done.")
 
     class Meta:

@@ -169,9 +169,8 @@ class Stream:
 
     def take(self, events: Sequence[Event], encoder: Encoder, *, upto: int) -> bool:
         """Add what is shown of newly read events; return whether that was anything."""
-        newest = self._frames[-1].cursor if self._frames else self._floor
         added = False
-        for frame in encoder.frames(events, self.selection, prev=newest, upto=upto):
+        for frame in encoder.frames(events, self.selection, prev=self.newest, upto=upto):
             self._frames.append(frame)
             self._bytes += len(frame.text)
             added = True
@@ -180,6 +179,11 @@ class Stream:
             self._bytes -= len(gone.text)
             self._floor = gone.cursor
         return added
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest event that it has shown, or where it began."""
+        return self._frames[-1].cursor if self._frames else self._floor
 
     def forget(self) -> None:
         """Drop the frames; who still needs them reads the log."""

@@ -119,6 +119,10 @@ class Hub:
         """Return everyone who watches."""
         return self._streams.watchers()
 
+    def behind(self) -> dict[str, int]:
+        """Return, by token id, how many numbers of the log the slowest of its connections is behind."""
+        return self._streams.behind()
+
     def wake(self) -> None:
         """Have the hub look at the log now. Only from its own loop."""
         self._wanted.set()
@@ -281,6 +285,11 @@ def get_hub() -> Hub:
     if hub is None:
         hub = _hubs[loop] = Hub()
     return hub
+
+
+def place_of_process() -> int | None:
+    """Return how far the hubs of this process have read; nothing where none runs. From any thread."""
+    return max((hub.position for hub in list(_hubs.values()) if hub.running), default=None)
 
 
 def follow(callback: Callable[[Bounds], None]) -> Callable[[], None]:

@@ -142,10 +142,11 @@ def _selection(admission: Admission) -> Selection:
 class Waiter:
     """A poll that waits, as the hub sees it."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, *, position: int) -> None:
         self.grant = admission.grant
         self.selection = admission.selection
         self.epoch = admission.bounds.epoch
+        self.position = position
         self.woken = asyncio.Event()
         self.problem: FeedError | None = None
         self.is_over = False
@@ -170,7 +171,7 @@ class Waiter:
 
 async def _wait(admission: Admission, found: Found, *, deadline: float) -> Found:
     """Return what comes before the deadline, or how far the log has gone by then without anything for this reader."""
-    hub, waiter = get_hub(), Waiter(admission)
+    hub, waiter = get_hub(), Waiter(admission, position=found.upto)
     async with watching(hub, waiter, admission) as stream:
         while True:
             waiter.woken.clear()

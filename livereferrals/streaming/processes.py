@@ -1,7 +1,8 @@
 """What each server process says of itself, and what the others have said: hub's place, watchers, open connections.
 
-A process writes its row while it has connections of the feed: soon after something has changed, else now and then. A
-process without any has nothing to say, and takes its row away.
+A process that serves the feed writes its row soon after a connection has come or gone. One that says besides that it
+lives (`say_alive`, by its housekeeping) has a row as long as that goes on; any other takes its row away with the last
+connection.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import logging
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import django.db
@@ -27,6 +29,10 @@ from livereferrals.streaming.models import FeedToken
 from livereferrals.streaming.places import Elsewhere, places
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.db.models import QuerySet
+
     from livereferrals.streaming.hub import Hub
     from livereferrals.streaming.tokens import Grant
 
@@ -44,26 +50,86 @@ LOOK_EVERY_S: Final = 3.0
 """How old what is known of other processes may be. With the pause above this stays below the promised 10 s."""
 
 
-def write(*, hub_seq: int | None, watchers: int) -> None:
-    """Say how it stands with this process. One update; the first time an insert, which forgets the long dead."""
-    alias = router.db_for_write(ProcessStatus)
-    now = clock.now(alias)
-    said = {"seen_at": now, "hub_seq": hub_seq, "watchers": watchers, "connections": places.by_token()}
-    rows = ProcessStatus.objects.using(alias)
-    _, is_new = rows.update_or_create(
-        pk=this_process(), defaults=said, create_defaults=said | {"kind": "server", "started_at": now}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What a process says of itself beside its feed connections."""
+
+    kind: str
+    """`server` or `worker`."""
+    worker: bool
+    """Whether it makes deliveries, and does so well."""
+    hub_seq: int | None = None
+    screens: int = 0
+    """Open live sockets of the dashboard."""
+    chores: Mapping[str, str] = field(default_factory=dict)
+    """When it last did each piece of housekeeping."""
+
+
+_resident = threading.Event()
+"""Set while this process says that it lives, whether anybody is connected or not."""
+
+
+def write(*, hub_seq: int | None, watchers: int, behind: Mapping[str, int] | None = None) -> None:
+    """Say who is connected. One update; the first time an insert, which forgets the long dead."""
+    _put(
+        {
+            "hub_seq": hub_seq,
+            "watchers": watchers,
+            "connections": places.by_token(),
+            "behind": {token: lag for token, lag in (behind or {}).items() if lag > 0},
+        },
+        once={"kind": "server"},
     )
-    if is_new:
-        rows.filter(seen_at__lt=now - DEAD_FOR).delete()
 
 
 def clear() -> None:
     """Say that no connection is open any more. One or two queries."""
-    alias = router.db_for_write(ProcessStatus)
-    own = ProcessStatus.objects.using(alias).filter(pk=this_process())
+    own = _rows().filter(pk=this_process())
+    if _resident.is_set():
+        own.update(watchers=0, connections={}, behind={})
+        return
     # A worker in this process has more to say in the same row.
-    own.filter(worker=True).update(hub_seq=None, watchers=0, connections={})
+    own.filter(worker=True).update(hub_seq=None, watchers=0, connections={}, behind={})
     own.filter(worker=False).delete()
+
+
+def say_alive(life: Life) -> None:
+    """Say that this process lives; to be repeated every `WRITE_AT_LEAST_S`, and ended by `part`. One update."""
+    _resident.set()
+    connections = places.by_token()
+    _put(
+        {
+            "kind": life.kind,
+            "worker": life.worker,
+            "hub_seq": life.hub_seq,
+            "screens": life.screens,
+            "housekeeping": dict(life.chores),
+            "watchers": sum(connections.values()),
+            "connections": connections,
+        },
+        once={},
+    )
+
+
+def part() -> None:
+    """Take this process's row away: it ends. One query."""
+    _resident.clear()
+    _rows().filter(pk=this_process()).delete()
+
+
+def _put(said: dict[str, Any], *, once: dict[str, Any]) -> None:
+    """Write the process's row; `once` goes into a new one only."""
+    now = clock.now(router.db_for_write(ProcessStatus))
+    said = said | {"seen_at": now}
+    _, is_new = _rows().update_or_create(
+        pk=this_process(), defaults=said, create_defaults=said | once | {"started_at": now}
+    )
+    if is_new:
+        _rows().filter(seen_at__lt=now - DEAD_FOR).delete()
+
+
+def _rows() -> QuerySet[ProcessStatus]:
+    return ProcessStatus.objects.using(router.db_for_write(ProcessStatus))
 
 
 def elsewhere(grant: Grant) -> Elsewhere:
@@ -156,7 +222,8 @@ async def _say(hub: Hub, *, has_written: bool) -> bool:
     """Write the row, or take it away where that is due; return whether there is one now."""
     try:
         if places.by_token():
-            await reading.in_pool(write, hub_seq=hub.position if hub.running else None, watchers=len(hub.watchers()))
+            place = hub.position if hub.running else None
+            await reading.in_pool(write, hub_seq=place, watchers=len(hub.watchers()), behind=hub.behind())
             return True
         if has_written:
             await reading.in_pool(clear)

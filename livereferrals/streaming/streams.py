@@ -31,6 +31,10 @@ class Watching(Protocol):
     def epoch(self) -> str:
         """The epoch that its cursors are of."""
 
+    @property
+    def position(self) -> int:
+        """Everything up to here has been sent, or is not for its reader."""
+
     def wake(self) -> None:
         """Have it look whether there is something new."""
 
@@ -55,6 +59,15 @@ class Streams:
     def watchers(self) -> list[Watching]:
         """Return everyone who watches."""
         return [watcher for watchers in self._watchers.values() for watcher in watchers]
+
+    def behind(self) -> dict[str, int]:
+        """Return, by token id, how many numbers of the log the slowest of its connections is behind."""
+        found: dict[str, int] = {}
+        for stream, watchers in self._watchers.items():
+            for watcher in watchers:
+                token = watcher.grant.token
+                found[token] = max(found.get(token, 0), stream.newest - watcher.position)
+        return found
 
     def join(self, watcher: Watching, *, position: int) -> Stream:
         """Return the stream of the watcher's selection; a new one begins at `position`."""
