@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from livereferrals.dashboard import deliveries, delivery, endpoints, links, overview
+from livereferrals.dashboard import (
+    confirmation,
+    confirmations,
+    deliveries,
+    delivery,
+    endpoints,
+    hits,
+    link,
+    links,
+    overview,
+    partner,
+    partners,
+    visitor,
+)
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.pages import Page
 
 PAGES: Final[tuple[Page, ...]] = (
     overview.PAGE,
+    partners.PAGE,
+    partner.PAGE,
     links.PAGE,
+    link.PAGE,
+    hits.PAGE,
+    visitor.PAGE,
+    confirmations.PAGE,
+    confirmation.PAGE,
     deliveries.PAGE,
     delivery.PAGE,
     endpoints.PAGE,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from livereferrals.dashboard import wording
+from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.sources import By
 from livereferrals.tracking.models import Partner, ReferralLink
 
@@ -24,6 +25,8 @@ class Leader:
     name: str
     hint: str
     """What tells it from others of that name."""
+    url: str
+    """Its page; empty where it is gone."""
     hits: str
     confirmations: str
     rate: str
@@ -33,7 +36,10 @@ def partners(moment: Moment, *, whose: Whose) -> tuple[Leader, ...]:
     """Return the first partners of the range. Three queries."""
     found = moment.figures.leaders(moment.span, by=By.PARTNER, count=FIRST, whose=whose)
     names = dict(Partner.objects.filter(uid__in=[uid for uid, _ in found]).values_list("uid", "name"))
-    return tuple(_leader(names.get(uid, uid), uid, numbers) for uid, numbers in found)
+    return tuple(
+        _leader(names.get(uid, uid), uid, address("partner", uid) if uid in names else "", numbers)
+        for uid, numbers in found
+    )
 
 
 def links(moment: Moment, *, whose: Whose) -> tuple[Leader, ...]:
@@ -43,16 +49,17 @@ def links(moment: Moment, *, whose: Whose) -> tuple[Leader, ...]:
     return tuple(_leader(*_link(rows.get(pk), pk), numbers) for pk, numbers in found)
 
 
-def _link(row: ReferralLink | None, pk: Any) -> tuple[str, str]:
+def _link(row: ReferralLink | None, pk: Any) -> tuple[str, str, str]:
     if row is None:
-        return str(pk), ""
-    return row.identifier, row.partner.name if row.partner else ""
+        return str(pk), "", ""
+    return row.identifier, row.partner.name if row.partner else "", address("link", pk)
 
 
-def _leader(name: str, hint: str, numbers: Numbers) -> Leader:
+def _leader(name: str, hint: str, url: str, numbers: Numbers) -> Leader:
     return Leader(
         name=name,
         hint=hint,
+        url=url,
         hits=wording.whole_number(numbers.hits),
         confirmations=wording.whole_number(numbers.confirmations),
         rate=wording.per_cent(numbers.rate),

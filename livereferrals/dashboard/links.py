@@ -1,4 +1,4 @@
-"""The links that partners, users and the house share."""
+"""The links that partners, users and the house share, with their numbers in the chosen range."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals.dashboard import pages
+from livereferrals import conf
+from livereferrals.dashboard import narrowing, pages, people, sharing, tallies
+from livereferrals.dashboard.addresses import address
+from livereferrals.dashboard.columns import Column
 from livereferrals.dashboard.filters import Field
-from livereferrals.dashboard.listing import Column, Listing, no_rows
+from livereferrals.dashboard.listing import Listing, no_rows
 from livereferrals.dashboard.pages import Page, State
 from livereferrals.dashboard.scoping import visible
+from livereferrals.dashboard.sources import By
 from livereferrals.dashboard.tables import Cell, Empty
 from livereferrals.tracking.models import LinkOwner, ReferralLink
 
@@ -30,6 +34,7 @@ OWNER = Field(
     labels={"": gettext_lazy("All owners"), **dict(LinkOwner.choices)},
 )
 SEARCH = Field(name="q", label=gettext_lazy("Link or partner"))
+LAST = chr(0x10FFFF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +49,17 @@ def _rows(viewpoint: Viewpoint, _moment: Moment) -> QuerySet[ReferralLink]:
     if owner := viewpoint.filters.value(OWNER):
         rows = rows.filter(owner=owner)
     if text := viewpoint.filters.value(SEARCH):
-        rows = rows.filter(Q(identifier__istartswith=text) | Q(partner__name__istartswith=text))
+        rows = rows.filter(Q(identifier__startswith=text) | narrowing.of_partner(text, viewpoint.rights))
     return rows
+
+
+def owner_cell(row: ReferralLink, viewpoint: Viewpoint) -> Cell:
+    """Return whose link it is; of a user's by name only for those who may know people."""
+    if row.partner is not None:
+        return Cell(text=row.partner.name, url=address("partner", row.partner.uid))
+    if row.user is not None and people.may_see(viewpoint.rights):
+        return Cell(text=str(row.user))
+    return Cell(text=str(LinkOwner(row.owner).label), raw=row.owner)
 
 
 def _empty(viewpoint: Viewpoint) -> Empty:
@@ -56,10 +70,6 @@ def _empty(viewpoint: Viewpoint) -> Empty:
     )
 
 
-def _owner(row: ReferralLink, _viewpoint: Viewpoint) -> Cell:
-    return Cell(text=row.partner.name if row.partner else str(LinkOwner(row.owner).label))
-
-
 LISTING: Listing[ReferralLink] = Listing(
     name="links",
     caption=gettext_lazy("Links"),
@@ -67,22 +77,35 @@ LISTING: Listing[ReferralLink] = Listing(
         Column(
             key="link",
             label=gettext_lazy("Link"),
-            cell=lambda row, _: Cell(text=row.identifier),
+            cell=lambda row, _: Cell(text=row.identifier, url=address("link", row.pk)),
             order=("identifier",),
         ),
-        Column(key="owner", label=gettext_lazy("Belongs to"), cell=_owner),
-        Column(key="target", label=gettext_lazy("Leads to"), cell=lambda row, _: Cell(text=row.target), minor=True),
+        Column(
+            key="address",
+            label=gettext_lazy("Address"),
+            cell=lambda row, _: Cell(text=sharing.link_address(row), copy=True),
+        ),
+        Column(key="owner", label=gettext_lazy("Belongs to"), cell=owner_cell),
+        Column(
+            key="target",
+            label=gettext_lazy("Leads to"),
+            cell=lambda row, _: Cell(text=row.target or conf.settings.DEFAULT_REDIRECT),
+            minor=True,
+        ),
+        *tallies.columns(),
         Column(
             key="created",
             label=gettext_lazy("Created"),
             cell=lambda row, _: Cell(time=row.created_at),
-            order=("-created_at", "-id"),
+            # Ids are in the order of time.
+            order=("-id",),
             minor=True,
         ),
     ),
     rows=_rows,
     order="created",
     empty=_empty,
+    complete=tallies.complete(By.LINK, key="pk"),
 )
 FIELDS = (*LISTING.fields, OWNER, SEARCH)
 
@@ -103,4 +126,5 @@ PAGE = Page(
     tab=gettext_lazy("Links"),
     fields=FIELDS,
     exports=True,
+    ranged=True,
 )

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals.dashboard import courses, leaders, pages, statistics, wording
+from livereferrals.dashboard import activity, confirmations, courses, leaders, pages, statistics, wording
 from livereferrals.dashboard.pages import Page, State
 from livereferrals.dashboard.ranges import span_before
 from livereferrals.dashboard.scoping import visible
 from livereferrals.dashboard.sources import Whose
 from livereferrals.events.models import Event
-from livereferrals.tracking.models import Partner
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.access import Rights
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.filters import Filters
     from livereferrals.dashboard.leaders import Leader
     from livereferrals.dashboard.rows import Counter, EventRow
+    from livereferrals.dashboard.tables import Table
     from livereferrals.dashboard.viewpoints import Viewpoint
 
 NEWEST = 50
@@ -38,6 +38,8 @@ class OverviewState(State):
     links: tuple[Leader, ...]
     rows: tuple[EventRow, ...]
     """Newest first, at most 50."""
+    confirmations: Table
+    """The newest ten."""
     filtered: bool
     """Whether a filter narrows the list; an empty list then means "nothing of this kind"."""
 
@@ -45,7 +47,7 @@ class OverviewState(State):
 def read_state(viewpoint: Viewpoint) -> OverviewState:
     """Return what the overview shows now, in the active language, all of it at one cursor.
 
-    At most 15 queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
+    At most 16 queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
     """
     filters = viewpoint.filters
     whose = Whose(partners=viewpoint.rights.partners)
@@ -55,6 +57,7 @@ def read_state(viewpoint: Viewpoint) -> OverviewState:
         before = moment.figures.numbers(span_before(filters.range, now=moment.now, zone=zone), whose=whose)
         first_partners = leaders.partners(moment, whose=whose)
         first_links = leaders.links(moment, whose=whose)
+        latest = confirmations.newest(viewpoint, moment)
         listed = newest(filters, rights=viewpoint.rights, upto=moment.bounds.head)
     return OverviewState(
         **moment.header,
@@ -63,6 +66,7 @@ def read_state(viewpoint: Viewpoint) -> OverviewState:
         partners=first_partners,
         links=first_links,
         rows=listed,
+        confirmations=latest,
         filtered=bool(filters.types),
     )
 
@@ -72,19 +76,13 @@ def newest(filters: Filters, *, rights: Rights, upto: int) -> tuple[EventRow, ..
     found = visible(Event.objects.filter(seq__lte=upto), rights=rights)
     if filters.types:
         found = found.filter(type__in=filters.types)
-    events = list(found.order_by("-seq")[:NEWEST])
-    uids = {event.partner for event in events if event.partner}
-    names = dict(Partner.objects.filter(uid__in=uids).values_list("uid", "name")) if uids else {}
-    return tuple(
-        wording.event_row(event, partner_name=names.get(event.partner, event.partner), rights=rights)
-        for event in events
-    )
+    return activity.newest(found, rights=rights, count=NEWEST)
 
 
 PAGE = Page(
     name="overview",
     template="overview.html",
-    regions=("counters", "chart", "leaders", "events", "cursor"),
+    regions=("counters", "chart", "leaders", "latest", "events", "cursor"),
     read=read_state,
     title=lambda _: gettext("Overview"),
     tab=gettext_lazy("Overview"),

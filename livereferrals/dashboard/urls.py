@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from livereferrals.dashboard import deliveries, links
+from livereferrals.dashboard import confirmations, deliveries, hits, link_views, links, partners
 from livereferrals.dashboard.acts import act_view
 from livereferrals.dashboard.exporting import export_view
+from livereferrals.dashboard.reversing import reverse_view
 from livereferrals.dashboard.views import page_view
 from livereferrals.streaming.urls import urlpatterns as feed
 
@@ -14,8 +15,25 @@ app_name = "livereferrals_dashboard"
 
 urlpatterns = [
     path("", page_view("overview"), name="overview"),
+    path("partners/", page_view("partners"), name="partners"),
+    path("partners/export.csv", export_view(partners.PAGE, partners.LISTING), name="partners_export"),
+    path("partners/<slug:subject>/", page_view("partner"), name="partner"),
     path("links/", page_view("links"), name="links"),
     path("links/export.csv", export_view(links.PAGE, links.LISTING), name="links_export"),
+    path("links/<uuid:subject>/", page_view("link"), name="link"),
+    path("links/<uuid:subject>/qr.svg", link_views.picture, name="link_picture"),
+    path("links/<uuid:subject>/try/", link_views.trial, name="link_trial"),
+    path("hits/", page_view("hits"), name="hits"),
+    path("hits/export.csv", export_view(hits.PAGE, hits.LISTING), name="hits_export"),
+    path("visitors/<uuid:subject>/", page_view("visitor"), name="visitor"),
+    path("confirmations/", page_view("confirmations"), name="confirmations"),
+    path(
+        "confirmations/export.csv",
+        export_view(confirmations.PAGE, confirmations.LISTING),
+        name="confirmations_export",
+    ),
+    path("confirmations/<uuid:subject>/", page_view("confirmation"), name="confirmation"),
+    path("confirmations/<uuid:subject>/reverse/", reverse_view, name="confirmation_reverse"),
     path("deliveries/", page_view("deliveries"), name="deliveries"),
     path("deliveries/export.csv", export_view(deliveries.PAGE, deliveries.LISTING), name="deliveries_export"),
     path("deliveries/<uuid:subject>/", page_view("delivery"), name="delivery"),

@@ -32,6 +32,11 @@ RANGES = {
     Range.WEEK: gettext_lazy("7 days"),
     Range.MONTH: gettext_lazy("30 days"),
 }
+HITS = gettext_lazy("Hits")
+VISITORS = gettext_lazy("Visitors")
+CLAIMS = gettext_lazy("Claims")
+CONFIRMATIONS = gettext_lazy("Confirmations")
+STAGES = {"hits": HITS, "visitors": VISITORS, "claims": CLAIMS, "confirmations": CONFIRMATIONS}
 TYPES = {
     EventType.HIT: gettext_lazy("Hit"),
     EventType.CLAIM: gettext_lazy("Claim"),
@@ -67,15 +72,7 @@ def counters(
 
     Amounts only to those who may see them.
     """
-    found = [
-        _whole(name, label, numbers, before, steps)
-        for name, label in (
-            ("hits", gettext("Hits")),
-            ("visitors", gettext("Visitors")),
-            ("claims", gettext("Claims")),
-            ("confirmations", gettext("Confirmations")),
-        )
-    ]
+    found = [_whole(name, str(label), numbers, before, steps) for name, label in STAGES.items()]
     if rights.amounts:
         found += _amounts(numbers, before)
     return (*found, _rate(numbers.rate, before.rate if before else None))
