@@ -38,10 +38,12 @@ class Health:
 def after(health: Health, outcome: Outcome, *, pause: timedelta | None, now: datetime) -> Health:
     """Return the health after one result; `pause` is what a `Retry-After` asked for."""
     if outcome is Outcome.OK:
+        # A success does not take back what the server has asked for: its request had left before.
+        keeps = health.gate_reason == RETRY_AFTER and health.is_gated(now)
         return replace(
             health,
-            gate_until=None,
-            gate_reason="",
+            gate_until=health.gate_until if keeps else None,
+            gate_reason=RETRY_AFTER if keeps else "",
             consecutive_failures=0,
             failing_since=None,
             failed_attempts_since=0,

@@ -136,8 +136,8 @@ def lease(
     if not _wanting(now, gone=gone, only=only, steady=steady).exists():
         return NOTHING
     with short_transaction(alias()):
-        now = clock.now(alias())
         begun = time.monotonic()
+        now = clock.now(alias())
         wanting = _wanting(now, gone=gone, only=only, steady=steady)
         rows = _picked(wanting, now=now, limit=limit, failing=limit if failing is None else failing)
         if not rows:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router, transaction
 from django.db.models import OuterRef, Q, Subquery
 
-from livereferrals.callbacks import clock, payload
+from livereferrals.callbacks import clock, payload, retention
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, EndReason, Method, Subscription
 from livereferrals.callbacks.notices import delivery_entry
 from livereferrals.events import log
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 SENDS_REVERSALS = Q(method=Method.POST, send_reversals=True) | Q(~Q(reversal_url=""), method=Method.GET)
 """Whether a subscription wants to be called when a confirmation is taken back (callbacks, section 1)."""
-
-ROWS_KEPT: Final = timedelta(days=180)
-"""An older delivery may have been forgotten (callbacks, section 2)."""
 
 
 def subscriptions_to(trigger: str) -> QuerySet[Subscription]:
@@ -109,7 +105,7 @@ def _told(confirmation: Confirmation) -> QuerySet[Delivery]:
 
 def _told_long_ago(confirmation: Confirmation, *, now: datetime) -> list[int]:
     """Return the subscriptions that were called so long ago that the delivery may be forgotten, and is."""
-    if confirmation.created_at > now - ROWS_KEPT:
+    if confirmation.created_at > now - retention.KEEP_DELIVERIES:
         return []
     wanting = Subscription.objects.using(_alias()).filter(
         SENDS_REVERSALS,

@@ -92,6 +92,11 @@ class Served:
         return wished
 
 
+def half(seats: int) -> int:
+    """Return the part of some seats that endpoints which fail or hang may have together."""
+    return max(1, seats // 2)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Left:
     """What may still be started in one dealing out."""
@@ -100,14 +105,21 @@ class _Left:
     doubtful: int
     per_origin: int
     origins: Counter[str]
+    """Requests under way, by origin."""
+    doubtful_at: Counter[str]
+    """Those of doubtful endpoints among them."""
 
     def take(self, origin: str, *, is_doubtful: bool, is_first: bool) -> bool:
         """Take one slot, if there is one of this kind."""
-        if self.origins[origin] >= self.per_origin or (is_doubtful and self.doubtful <= 0 and not is_first):
+        if self.origins[origin] >= self.per_origin:
+            return False
+        is_used_up = self.doubtful <= 0 or self.doubtful_at[origin] >= half(self.per_origin)
+        if is_doubtful and is_used_up and not is_first:
             return False
         self.origins[origin] += 1
         self.slots -= 1
         self.doubtful -= is_doubtful
+        self.doubtful_at[origin] += is_doubtful
         return True
 
 
@@ -135,7 +147,7 @@ class Board:
     @property
     def share_of_doubtful(self) -> int:
         """Requests that endpoints which fail or hang may have under way together."""
-        return max(1, self.slots // 2)
+        return half(self.slots)
 
     @property
     def room_for_failing(self) -> int:
@@ -171,16 +183,20 @@ class Board:
     def wishes(self, *, now: float) -> dict[int, list[uuid.UUID]]:
         """Return what to start: one of each endpoint in turn, until the slots are used up.
 
-        Endpoints that fail, hang or have not answered yet share half of the slots, so that they cannot keep the others
-        waiting; one that is not known to be bad gets its first request all the same.
+        Endpoints that fail, hang or have not answered yet share half of the slots, and half of those of their origin, so
+        that they cannot keep the others waiting; one that is not known to be bad gets its first request all the same.
         """
         queues = {key: deque(served.wishes()) for key, served in self._in_turn()}
         doubtful = {key for key in queues if self.served[key].is_doubtful(now)}
+        doubtful_at: Counter[str] = Counter()
+        for key in doubtful:
+            doubtful_at[self.served[key].origin] += len(self.served[key].in_flight)
         left = _Left(
             slots=self.free_slots,
-            doubtful=self.share_of_doubtful - sum(len(self.served[key].in_flight) for key in doubtful),
+            doubtful=self.share_of_doubtful - doubtful_at.total(),
             per_origin=self.per_origin,
             origins=self._origins.copy(),
+            doubtful_at=doubtful_at,
         )
         wished: dict[int, list[uuid.UUID]] = {}
         while left.slots > 0 and (filled := [key for key, queue in queues.items() if queue]):

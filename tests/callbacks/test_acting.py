@@ -128,7 +128,9 @@ def test_acts_on_many_have_a_limit() -> None:
             act(many, by=None)
 
 
-@pytest.mark.parametrize(("text", "is_read"), [("x", False), ("", False), (":1", False)], ids=["word", "empty", "no-id"])
+@pytest.mark.parametrize(
+    ("text", "is_read"), [("x", False), ("", False), (":1", False)], ids=["word", "empty", "no-id"]
+)
 def test_fields_of_forms_are_read_or_refused(text: str, is_read: bool) -> None:
     """callback-S16: what somebody types by hand is no error of ours."""
     assert (Seen.parse(text) is not None) is is_read

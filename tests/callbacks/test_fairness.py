@@ -59,6 +59,28 @@ def test_failing_endpoints_share_half_and_get_no_first_request_beyond_it() -> No
     assert board.room_for_failing < 0
 
 
+def test_endpoint_that_hangs_leaves_half_of_its_origin_to_the_others_there() -> None:
+    """callback-F36, callback-S20: several subscriptions of one server, and there is room for 64 requests to it."""
+    board = make_board(endpoints=3, slots=200, per_origin=64, origin="https://same.example", room=32)
+    for key in (0, 1):
+        fill(board, key, *[0] * 50)
+    started = start_all(board, now=0.0)
+    assert started == {0: 16, 1: 16}
+    fill(board, 2, *[0] * 50)
+    assert start_all(board, now=0.0) == {2: 1}
+    board.end(2, next(iter(board.served[2].in_flight)), origin="https://same.example", answered=True)
+    assert start_all(board, now=2 * SLOW_S) == {2: 32}
+
+
+def test_seats_of_an_origin_are_dealt_out_in_turn() -> None:
+    """callback-F36: a long queue there does not take them all."""
+    board = make_board(endpoints=3, slots=200, per_origin=9, origin="https://same.example", room=32)
+    prove(board)
+    for key, length in enumerate((50, 2, 50)):
+        fill(board, key, *[0] * length)
+    assert sorted(start_all(board, now=0.0).values()) == [2, 3, 4]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_failing_endpoints_beyond_their_share_make_room_for_healthy_ones_behind_them() -> None:
     """callback-F36: although they have waited longer."""

@@ -167,6 +167,15 @@ def test_retry_after_closes_the_gate_and_never_opens_it_earlier() -> None:
     assert shorter.gate_until == NOW + timedelta(seconds=30)
 
 
+def test_success_that_left_before_does_not_open_a_gate_that_was_asked_for() -> None:
+    """callback-F15: of four requests under way one is told to wait and another one succeeds: the pause holds."""
+    paused = health.after(make_health(), Outcome.THROTTLED, pause=timedelta(seconds=30), now=NOW)
+    succeeded = health.after(paused, Outcome.OK, pause=None, now=NOW + timedelta(seconds=29))
+    assert (succeeded.gate_until, succeeded.gate_reason) == (NOW + timedelta(seconds=30), "retry_after")
+    over = health.after(paused, Outcome.OK, pause=None, now=NOW + timedelta(seconds=30))
+    assert (over.gate_until, over.gate_reason) == (None, "")
+
+
 def test_endpoint_is_disabled_after_five_days_and_twelve_failures() -> None:
     """callback-F20: both must be true; a success in between starts anew."""
     old = make_health(failing_since=NOW - timedelta(days=5), failed_attempts_since=10)

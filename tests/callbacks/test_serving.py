@@ -58,6 +58,7 @@ def test_origin_gets_no_more_than_its_share() -> None:
     board = make_board(endpoints=3, per_origin=5, origin="https://same.example")
     for endpoint in range(3):
         fill(board, endpoint, *[0] * 4)
+    prove(board)
     assert sum(map(len, board.wishes(now=0.0).values())) == 5
     origin = board.start(0, uuid.uuid4(), is_alone=False, now=0.0)
     assert sum(map(len, board.wishes(now=0.0).values())) == 4
