@@ -77,7 +77,7 @@ def read_state(viewpoint: Viewpoint) -> ConfirmationPageState:
         story = _story(row, rights)
         return ConfirmationPageState(
             **moment.header,
-            name=str(row),
+            name=" ".join(filter(None, (row.trigger, row.reference))),
             id=str(row.pk),
             stand=confirmations.state_cell(row, viewpoint),
             facts=_facts(row, viewpoint),

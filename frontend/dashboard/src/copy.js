@@ -13,12 +13,22 @@ export function mount() {
     const button = /** @type {Element} */ (target).closest?.("[data-copy]");
     if (!(button instanceof HTMLButtonElement)) return;
     const { textCopied = "", textNotCopied = "" } = document.body.dataset;
-    const text = button.dataset.copy ?? "";
+    const text = whole(button.dataset.copy ?? "");
     const answer = (await toClipboard(text)) || bySelection(text, button) ? textCopied : textNotCopied;
     show(button, answer);
     announce("");
     announce(answer);
   });
+}
+
+/**
+ * A path of this site as an address that can be shared: a frame that many share does not know under which name each of
+ * them sees the site.
+ *
+ * @param {string} text
+ */
+function whole(text) {
+  return text.startsWith("/") ? new URL(text, location.href).href : text;
 }
 
 /**
