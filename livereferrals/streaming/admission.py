@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import django.db
@@ -54,7 +54,7 @@ class Asked:
     """What one reader asks for."""
 
     credentials: Presented
-    query: str
+    query: str = field(repr=False)
     last_event_id: str | None = None
     etag: str | None = None
 

@@ -24,7 +24,8 @@ BEARER = re.compile(r"bearer +([A-Za-z0-9_]{1,200})\Z", re.IGNORECASE | re.ASCII
 class Headers:
     """Request headers by lower-case name, as ASGI gives them."""
 
-    pairs: Sequence[tuple[bytes, bytes]]
+    pairs: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    """Not shown: an error's report prints the variables around it, and one of these is the token."""
 
     def all(self, name: str) -> list[str]:
         """Return every value of a header."""

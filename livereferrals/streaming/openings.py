@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -20,13 +20,14 @@ class Opening:
     """One request to be let in."""
 
     path: str
-    query: str
+    query: str = field(repr=False)
+    """Not shown, because a ticket may be in it."""
     headers: Headers
     scheme: str | None
     """What the server says; a WebSocket need not carry one."""
     peer: str
     """Address of whoever is at the other end of the wire: the client, or the host's own proxy."""
-    offered: Sequence[str] = ()
+    offered: Sequence[str] = field(default=(), repr=False)
     """Subprotocols of a WebSocket."""
 
 

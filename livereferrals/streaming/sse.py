@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from livereferrals.exceptions import FeedError
@@ -92,7 +93,8 @@ class EventStream:
     """The body of one response. Nothing is held before it is read, and nothing after the response is closed."""
 
     def __init__(self, admission: Admission) -> None:
-        self._admission = admission
+        # Nobody can acknowledge here: whoever asks for it is paced like all others.
+        self._admission = replace(admission, acks=False)
         self._outlet = Outlet()
         self._serving: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

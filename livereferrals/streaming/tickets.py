@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import router
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from livereferrals import conf, ids
 from livereferrals.exceptions import FeedError
@@ -35,6 +36,7 @@ class Issued:
     expires_at: datetime
 
 
+@sensitive_variables("text")
 def issue(token_id: str) -> Issued:
     """Make a ticket for a token that was just verified, and forget tickets of long ago. One insert, one delete."""
     now = timezone.now()
@@ -45,6 +47,7 @@ def issue(token_id: str) -> Issued:
     return Issued(text=text, expires_at=row.expires_at)
 
 
+@sensitive_variables("text")
 def verify(text: str) -> Grant:
     """Return what the ticket's token allows; the ticket can still be used. One query.
 
@@ -64,6 +67,7 @@ def verify(text: str) -> Grant:
     return tokens.grant_of(row.token)
 
 
+@sensitive_variables("text")
 def use(text: str) -> None:
     """Use a ticket up. One update, which succeeds for one of any number of callers.
 

@@ -179,6 +179,7 @@ def _parts(text: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
+@sensitive_variables("text", "secret")
 def verify(text: str, *, rows: Mapping[str, FeedToken] | None = None) -> Grant:
     """Return what a token allows. One query unless its row is among `rows`, and an update at most once a minute.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from livereferrals.exceptions import FeedError
+from livereferrals.streaming.admission import Asked
 from livereferrals.streaming.credentials import (
     Headers,
     Presented,
@@ -13,6 +14,7 @@ from livereferrals.streaming.credentials import (
     presented,
     selected_subprotocol,
 )
+from livereferrals.streaming.openings import opening_of_scope
 
 
 def bearer(*tokens: str) -> Headers:
@@ -62,8 +64,18 @@ def test_ticket_comes_as_subprotocol_or_in_the_url() -> None:
 
 
 def test_credential_is_not_in_what_is_printed_of_it() -> None:
-    """feed-10"""
-    assert "secret" not in repr(Presented(token="secret", ticket="secret"))
+    """feed-10: the report of an error prints the variables around it"""
+    presented = Presented(token="secret", ticket="secret")
+    opening = opening_of_scope(
+        {
+            "path": "/referrals/feed/v1/ws",
+            "query_string": b"ticket=secret",
+            "headers": [(b"authorization", b"Bearer secret")],
+            "subprotocols": ["livereferrals.ticket.secret"],
+        }
+    )
+    asked = Asked(credentials=presented, query="ticket=secret")
+    assert "secret" not in repr([presented, opening, opening.headers, asked])
 
 
 def test_nothing_but_our_version_is_ever_selected() -> None:
