@@ -8,20 +8,20 @@ A text message that begins with `{` is control, everything else is markup (dashb
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from livereferrals.dashboard import access, catalogue, live, messages, origins, pacing
+from livereferrals.dashboard import access, assets, catalogue, crowding, live, messages, origins, pacing, scoping
 from livereferrals.dashboard.access import Refusal, Rights
 from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.pacing import Timing
 from livereferrals.dashboard.pages import NoSuchSubjectError
-from livereferrals.dashboard.viewpoints import Viewpoint, language_of, zone_of
+from livereferrals.dashboard.viewpoints import language_of, viewpoint_of
 from livereferrals.events import log, wire
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming.protocol import ENDINGS
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from livereferrals.dashboard.pages import Frame
     from livereferrals.dashboard.ranges import Span
+    from livereferrals.dashboard.viewpoints import Viewpoint
     from livereferrals.events.cursors import Cursor
 
     Scope = dict[str, Any]
@@ -96,11 +97,17 @@ class LiveSocket:
 
     async def run(self) -> None:
         """Serve until the browser leaves or may no longer watch."""
-        try:
-            self._viewpoint = await self._enter()
-        except FeedError as error:
-            await self._end(error)
-            return
+        with ExitStack() as stack:
+            stack.enter_context(translation.override(language_of(self._query.get("language", ""))))
+            try:
+                self._viewpoint = await self._enter()
+                stack.enter_context(crowding.seat(self._session.session_key))
+            except FeedError as error:
+                await self._end(error)
+            else:
+                await self._serve()
+
+    async def _serve(self) -> None:
         self._frames.join(self._viewpoint, self._wanted.set)
         try:
             await self._greet()
@@ -119,14 +126,7 @@ class LiveSocket:
         if page is None:
             raise FeedError("bad_request", gettext("There is no such view."))
         self._page = page
-        return Viewpoint(
-            view=page.name,
-            subject=self._query.get("subject", ""),
-            filters=Filters.parse(self._query_string, page.fields)[0],
-            rights=await self._rights(),
-            language=language_of(self._query.get("language", "")),
-            zone=zone_of(self._query.get("zone", "")),
-        )
+        return viewpoint_of(self._query_string, page=page, rights=await self._rights())
 
     async def _rights(self) -> Rights:
         """Return what the viewer may see just now.
@@ -144,17 +144,20 @@ class LiveSocket:
     async def _greet(self) -> None:
         """Say hello, and find out whether the page already shows what there is."""
         head = (await live.look(log.bounds)).newest_cursor
+        current = await live.in_pool(assets.version)
         self._frames.heard_of(head)
         period = self._span().name
         if self._query.get("cursor") == str(head) and self._query.get("period") == period:
             self._shown, self._period = head, period
         now = wire.rfc3339(timezone.now())
         await self._say("hello", cursor=str(head), time=now, interval=pacing.INTERVAL_S)
+        if self._query.get("assets", current) != current:
+            await self._say("reload", reason="assets", assets=current)
         self._wanted.set()
 
     async def _end(self, error: FeedError) -> None:
         """Say why, because daphne drops the reason of a close, and close."""
-        with contextlib.suppress(_Left):
+        with suppress(_Left):
             await self._say("problem", code=error.code, text=error.message)
             await self._send({"type": "websocket.close", "code": ENDINGS[error.code].close})
 
@@ -171,10 +174,12 @@ class LiveSocket:
     async def _wait(self) -> None:
         """Return when something may be new: a hint, an overdue acknowledgement, a count to tell, the range's end."""
         now = asyncio.get_running_loop().time()
-        times = [(self._span().end - timezone.now()).total_seconds()]
-        times += [due - now for due in (self._credit_at, self._tell_at) if due > now]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(times))):
+        times = [due - now for due in (self._credit_at, self._tell_at) if due > now]
+        left = (self._span().end - timezone.now()).total_seconds()
+        if left > 0:  # a range of days gone by has no end to come
+            times.append(left)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(times, default=None)):
                 await self._wanted.wait()
         self._wanted.clear()
 
@@ -222,10 +227,11 @@ class LiveSocket:
 
     async def _count_waiting(self) -> None:
         """Say how many events wait behind the pause, at most once a second."""
-        head, shown = self._frames.head, self._shown
         now = asyncio.get_running_loop().time()
-        count = head.seq - shown.seq if head is not None and shown is not None and head.epoch == shown.epoch else 0
-        if count == self._told or now < self._tell_at:
+        if now < self._tell_at:
+            return
+        count = await live.look(scoping.new_events, self._shown, self._frames.head, rights=self._viewpoint.rights)
+        if count == self._told:
             return
         self._told, self._tell_at = count, now + self._timing.waiting_s
         await self._say("waiting", n=count)

@@ -14,6 +14,7 @@ from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, Re
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.access import Rights
+    from livereferrals.events.cursors import Cursor
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -43,3 +44,12 @@ def visible(rows: models.QuerySet[Row], *, rights: Rights) -> models.QuerySet[Ro
     if rights.partners is None:
         return rows
     return rows.filter(**{f"{PARTNER_OF[rows.model]}__in": sorted(rights.partners)})
+
+
+def new_events(shown: Cursor | None, head: Cursor | None, *, rights: Rights) -> int:
+    """Return how many events that the viewer may see lie after what is shown. No query for who sees everything."""
+    if shown is None or head is None or head.epoch != shown.epoch:
+        return 0
+    if rights.is_staff:
+        return head.seq - shown.seq
+    return visible(Event.objects.filter(seq__gt=shown.seq, seq__lte=head.seq), rights=rights).count()

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from livereferrals.dashboard import catalogue, pacing, wording
+from livereferrals.dashboard import assets, catalogue, pacing, wording
 from livereferrals.dashboard.addresses import address, with_query
 from livereferrals.dashboard.pages import FOLDER
 from livereferrals.dashboard.ranges import Range
@@ -210,6 +210,7 @@ def _live_url(viewpoint: Viewpoint, state: State) -> str:
         **({"subject": viewpoint.subject} if viewpoint.subject else {}),
         "language": viewpoint.language,
         "zone": viewpoint.zone,
+        "assets": assets.version(),
         "cursor": state.cursor,
         "period": state.period,
     }

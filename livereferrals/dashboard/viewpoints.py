@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone, translation
 
+from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.ranges import span_of
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from livereferrals.dashboard.access import Rights
-    from livereferrals.dashboard.filters import Filters
+    from livereferrals.dashboard.pages import Page
     from livereferrals.dashboard.ranges import Span
 
 
@@ -45,6 +47,19 @@ class Viewpoint:
             stack.enter_context(translation.override(self.language))
             stack.enter_context(timezone.override(ZoneInfo(self.zone)))
             yield
+
+
+def viewpoint_of(query: str, *, page: Page, rights: Rights) -> Viewpoint:
+    """Return what the query of a live socket's address means on this page."""
+    values = dict(parse_qsl(query))
+    return Viewpoint(
+        view=page.name,
+        subject=values.get("subject", ""),
+        filters=Filters.parse(query, page.fields)[0],
+        rights=rights,
+        language=language_of(values.get("language", "")),
+        zone=zone_of(values.get("zone", "")),
+    )
 
 
 def language_of(asked: str) -> str:

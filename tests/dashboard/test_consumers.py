@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 
-from livereferrals.dashboard import live
+from livereferrals.dashboard import live, overview
 from livereferrals.dashboard.consumers import LiveApplication
 from livereferrals.dashboard.pacing import Timing
 from livereferrals.events import log
@@ -119,7 +120,7 @@ async def test_frame_carries_its_cursor_last_and_marks_each_region(staff, link):
     event = await in_db(makers.hit)(link)
     async with Browser(await sign_in(staff), type="hit") as browser:
         frame = await browser.frame()
-    assert frame.count('hx-swap-oob="morph"') == 5
+    assert frame.count('hx-swap-oob="morph"') == len(overview.PAGE.regions)
     assert frame.rindex('id="cursor"') > frame.rindex('id="events"') > frame.rindex('id="counters"')
     assert makers.cursor_of(frame).endswith(f".{event.seq}")
     assert makers.filter_of(frame) == makers.filter_of(await open_page(await sign_in(staff), "type=hit"))
@@ -459,3 +460,16 @@ async def test_browser_that_cannot_be_reached_any_more_is_let_go(staff):
     await asyncio.wait_for(LiveApplication()(scope, receive, send), 10)
     assert live.get_frames().watching == before
     await idle_threads()
+
+
+async def test_days_gone_by_are_live_and_cost_nothing_meanwhile(staff, link):
+    """dashboard-24: a picked range has no end to wait for"""
+    async with Browser(await sign_in(staff), range="2020-01-01..2020-01-02") as browser:
+        before = await browser.frame()
+        event = await in_db(makers.hit)(link)
+        after = await browser.frame()
+        assert makers.cursor_of(before) != makers.cursor_of(after)
+        assert makers.cursor_of(after).endswith(f".{event.seq}")
+        spent = time.process_time()
+        assert await browser.is_quiet(1.0)
+        assert time.process_time() - spent < 0.5

@@ -4,6 +4,7 @@ import htmx from "./htmx.js";
 import { Line } from "./line.js";
 import { socketAddress } from "./page.js";
 import { watchPresence } from "./presence.js";
+import { isDue } from "./renewal.js";
 
 const PROTOCOL = "livereferrals.live.v1";
 const RELOAD_SPREAD_MS = 5000;
@@ -47,12 +48,13 @@ export function mount(live) {
 /**
  * Do what a control message says of the connection itself.
  *
- * @param {{ type: string, retry_after_s?: number }} message
+ * @param {{ type: string, retry_after_s?: number, assets?: string }} message
  * @param {Connection} connection
  */
 function obey(message, connection) {
   if (message.type === "hello") connection.greeted();
   if (message.type === "goodbye") connection.leave(message.retry_after_s ?? 0);
   // Spread, so that a deploy is not followed by all dashboards in one moment.
-  if (message.type === "reload") setTimeout(() => location.reload(), Math.random() * RELOAD_SPREAD_MS);
+  if (message.type === "reload" && isDue(message, sessionStorage))
+    setTimeout(() => location.reload(), Math.random() * RELOAD_SPREAD_MS);
 }
