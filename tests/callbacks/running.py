@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from livereferrals.callbacks import faults, outbox
-from livereferrals.callbacks.models import Delivery, DeliveryState, Subscription
+from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint, Subscription
 from livereferrals.callbacks.worker import Orders, Worker
 from livereferrals.events import log
 from livereferrals.events.models import Event, EventType
@@ -104,6 +104,11 @@ def owe(subscription: Subscription, **overrides: Any) -> Delivery:
 def reload(delivery: Delivery) -> Delivery:
     """Return the row as it is now."""
     return Delivery.objects.get(pk=delivery.pk)
+
+
+def endpoint_of(subscription: Subscription) -> Endpoint:
+    """Return the row of the subscription's endpoint as it is now."""
+    return Endpoint.objects.get(subscription=subscription)
 
 
 def wait_for_state(delivery: Delivery, state: DeliveryState, *, timeout_s: float = 10.0) -> Delivery:
