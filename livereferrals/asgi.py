@@ -83,10 +83,12 @@ class ReferralApplication:
         """Start what runs beside the requests, once in a process."""
         from livereferrals import housekeeping
         from livereferrals.callbacks import embedded
+        from livereferrals.housekeeping import reporting
 
         self._prepared = True
         embedded.start()
         housekeeping.start_embedded()
+        reporting.start_in_server()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         ours = _own_socket(_path_info(scope))

@@ -78,6 +78,12 @@ def start() -> None:
     _embedded.start()
 
 
+def is_well() -> bool:
+    """Whether this process has a worker that does its rounds."""
+    worker = _embedded.worker
+    return worker is not None and worker.is_well
+
+
 def stop() -> None:
     """End this process's worker as a deploy does: what is under way may end, the rest is given back."""
     _embedded.stop()

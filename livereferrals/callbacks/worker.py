@@ -40,6 +40,8 @@ BACK_OFF_S: Final = (0.1, 5.0)
 """Pause after the first failed round, and the longest."""
 LAST_WRITES_S: Final = 2.0
 """How long a stopping worker goes on after its grace, to write what it has."""
+WELL_S: Final = 60.0
+"""A worker that has done no round for so long hangs, or has no database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,12 @@ class Worker:
         self._is_hinted = True
         self._is_stopping = False
         self._failures = 0
+        self._well_at = float("-inf")
+
+    @property
+    def is_well(self) -> bool:
+        """Whether a round of it went well lately; from any thread."""
+        return time.monotonic() - self._well_at < WELL_S
 
     def wake(self) -> None:
         """Look for work now; from any thread."""
@@ -140,6 +148,7 @@ class Worker:
                 if not await self._guarded(partial(rounds.round, is_hinted=is_hinted)):
                     await rounds.recover()
                     continue
+                self._well_at = time.monotonic()
                 pulse.beat(worker=self.name, in_flight=rounds.in_flight, calls=rounds.progress.ended_in_all)
                 if not (self._orders.once and rounds.is_done):
                     await self._sleep(rounds.pause())
@@ -148,6 +157,7 @@ class Worker:
             await rounds.cancel_attempts()
             self.calls = rounds.progress.ended_in_all
             pulse.stop()
+            self._well_at = float("-inf")
 
     async def _guarded(self, act: Callable[[], Awaitable[None]]) -> bool:
         """Run one round; whatever goes wrong is logged and tried again after a pause. Returns whether it went well."""

@@ -16,6 +16,7 @@ from livereferrals.dashboard import (
     overview,
     partner,
     partners,
+    status,
     visitor,
 )
 
@@ -35,6 +36,7 @@ PAGES: Final[tuple[Page, ...]] = (
     deliveries.PAGE,
     delivery.PAGE,
     endpoints.PAGE,
+    status.PAGE,
 )
 
 BY_NAME: Final = {page.name: page for page in PAGES}

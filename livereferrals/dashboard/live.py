@@ -92,7 +92,7 @@ class SharedFrames:
     @property
     def watching(self) -> int:
         """How many watch."""
-        return sum(len(shelf.watchers) for shelf in self._shelves.values())
+        return sum(len(shelf.watchers) for shelf in list(self._shelves.values()))
 
     def join(self, viewpoint: Viewpoint, wake: Callable[[], None]) -> None:
         """Have `wake` called whenever something is new."""
@@ -184,3 +184,8 @@ def get_frames() -> SharedFrames:
     if frames is None:
         frames = _frames[loop] = SharedFrames()
     return frames
+
+
+def open_screens() -> int:
+    """Return how many live sockets this process has open. From any thread."""
+    return sum(frames.watching for frames in list(_frames.values()))

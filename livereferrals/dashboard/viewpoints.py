@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone, translation
 
 from livereferrals.dashboard.filters import Filters
+from livereferrals.dashboard import beats
 from livereferrals.dashboard.ranges import span_of
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Viewpoint:
     """The viewer's zone, for single moments; hours and days are the project's."""
 
     def span(self, *, now: datetime) -> Span:
-        """Return the span of time that the chosen range means now, in the project's zone."""
-        return span_of(self.filters.range, now=now, zone=timezone.get_default_timezone())
+        """Return the span of time that the chosen range means now, in the project's zone; of a page with a beat, the beat."""
+        return beats.beat_of(self.view, now=now) or span_of(self.filters.range, now=now, zone=timezone.get_default_timezone())
 
     @contextmanager
     def active(self) -> Iterator[None]:

@@ -50,6 +50,8 @@ class Housekeeper:
 
     def __init__(self, *, first_look_s: float = LOOK_S) -> None:
         self._first_look_s = first_look_s
+        self.done: dict[str, str] = {}
+        """When each chore was last done here, in ISO 8601."""
         self._stopping = threading.Event()
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="livereferrals-housekeeping", daemon=True)
@@ -96,6 +98,7 @@ class Housekeeper:
     def _round(self, *, is_looking: bool) -> None:
         if log.bounds().head > rollups.position().seq:
             rollups.advance()
+        self._note("rollups")
         if is_looking:
             for kind in KINDS:
                 if self._stopping.is_set():
@@ -113,10 +116,14 @@ class Housekeeper:
             raise
         if is_whole:
             turns.end(kind.name, holder=holder, now=timezone.now())
+            self._note(kind.name)
         else:
             turns.put_off(kind.name, holder=holder)
         if total:
             logger.info("%s %s.", total, kind.does, extra={"action": "chore.done", "chore": kind.name, "rows": total})
+
+    def _note(self, name: str) -> None:
+        self.done = {**self.done, name: timezone.now().isoformat(timespec="seconds")}
 
     def _forget(self, kind: Kind, *, holder: str) -> tuple[int, bool]:
         """Forget batch by batch; return how much, and whether that was all."""
@@ -184,6 +191,12 @@ def start_embedded() -> None:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_embedded.start_anew)
     _embedded.start()
+
+
+def embedded_chores() -> dict[str, str]:
+    """Return when this server process's housekeeper last did each chore; nothing where it has none."""
+    keeper = _embedded.keeper
+    return {} if keeper is None else keeper.done
 
 
 def stop_embedded() -> None:

@@ -15,10 +15,13 @@ from livereferrals import housekeeping
 from livereferrals.callbacks import metrics
 from livereferrals.callbacks.models import Subscription
 from livereferrals.callbacks.worker import Orders, Worker
+from livereferrals.housekeeping import reporting
 from livereferrals.management import log_lines
+from livereferrals.streaming.processes import Life
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from django.core.management.base import OutputWrapper
 
@@ -44,8 +47,18 @@ def handle(options: dict[str, Any], stdout: OutputWrapper) -> None:
         log_lines.show(logging.getLogger("livereferrals"), stdout)
     if options["metrics_port"] is not None:
         _serve_metrics(options["metrics_port"], address=options["metrics_address"])
-    with contextlib.nullcontext() if options["once"] else housekeeping.running():
+    with contextlib.nullcontext() if options["once"] else _residing(worker):
         asyncio.run(run(worker, stdout))
+
+
+@contextlib.contextmanager
+def _residing(worker: Worker) -> Iterator[None]:
+    """Keep house, and say that this process lives."""
+    with (
+        housekeeping.running() as keeper,
+        reporting.running(lambda: Life(kind="worker", worker=worker.is_well, chores=keeper.done)),
+    ):
+        yield
 
 
 def _orders(options: dict[str, Any]) -> Orders:

@@ -1,0 +1,147 @@
+"""Saying every few seconds that this process lives: the thread that writes its row for the status page and the doctor."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from django.db import Error as DatabaseProblem
+from django.db import connections
+
+from livereferrals import conf
+from livereferrals.callbacks import embedded
+from livereferrals.dashboard import live
+from livereferrals.housekeeping import keeper
+from livereferrals.streaming import hub, processes
+from livereferrals.streaming.processes import WRITE_AT_LEAST_S, Life
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+logger = logging.getLogger(__name__)
+
+STOP_WITHIN_S: Final = 5.0
+
+
+class Reporter:
+    """A daemon thread that says how it stands with this process, until it takes its row away."""
+
+    def __init__(self, life: Callable[[], Life], *, every_s: float = WRITE_AT_LEAST_S) -> None:
+        self._life = life
+        self._every_s = every_s
+        self._stopping = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="livereferrals-reporter", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take the row away and end; wait for that."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_WITHIN_S)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            self._guarded(self._say)
+            if self._stopping.wait(self._every_s):
+                break
+        self._guarded(processes.part)
+
+    def _say(self) -> None:
+        processes.say_alive(self._life())
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Do it; a database that is away makes the row go stale, which is what it is there to show."""
+        try:
+            act()
+        except DatabaseProblem:
+            if not self._failing:
+                logger.warning("This process cannot say that it lives.", exc_info=True, extra={"action": "status.away"})
+            self._failing = True
+        else:
+            self._failing = False
+        finally:
+            connections.close_all()
+
+
+@contextlib.contextmanager
+def running(life: Callable[[], Life]) -> Iterator[Reporter]:
+    """Say that this process lives while the block runs."""
+    reporter = Reporter(life)
+    reporter.start()
+    try:
+        yield reporter
+    finally:
+        reporter.stop()
+
+
+def of_server() -> Life:
+    """Return what a server process has to say."""
+    return Life(
+        kind="server",
+        worker=embedded.is_well(),
+        hub_seq=hub.place_of_process(),
+        screens=live.open_screens(),
+        chores=keeper.embedded_chores(),
+    )
+
+
+class _Resident:
+    """The one reporter of a server process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.reporter: Reporter | None = None
+        self.is_prepared = False
+
+    def start(self) -> None:
+        with self.lock:
+            if self.reporter is None or not self.reporter.is_alive:
+                self.reporter = Reporter(of_server)
+                self.reporter.start()
+
+    def stop(self) -> None:
+        with self.lock:
+            reporter, self.reporter = self.reporter, None
+        if reporter is not None:
+            reporter.stop()
+
+    def start_anew(self) -> None:
+        """In a forked child: the parent's thread is not here."""
+        was_running = self.reporter is not None
+        self.lock = threading.Lock()
+        self.reporter = None
+        if was_running:
+            self.start()
+
+
+_resident = _Resident()
+
+
+def start_in_server() -> None:
+    """Have this server process say that it lives, unless it does or the settings want nothing to run by itself."""
+    if conf.callbacks.WORKER == "off":
+        return
+    if not _resident.is_prepared:
+        _resident.is_prepared = True
+        atexit.register(stop_in_server)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_resident.start_anew)
+    _resident.start()
+
+
+def stop_in_server() -> None:
+    """Take this process's row away."""
+    _resident.stop()

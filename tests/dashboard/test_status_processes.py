@@ -1,0 +1,94 @@
+"""Processes that say they live: servers and workers write their row by themselves, and take it away when they end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import DatabaseError
+
+from livereferrals.callbacks.processes import this_process
+from livereferrals.events.models import ProcessStatus
+from livereferrals.housekeeping.reporting import Reporter
+from livereferrals.streaming import processes
+from livereferrals.streaming.processes import Life
+from tests.servers import ROOT, host_server, server_environment
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SOON_S = 40.0
+
+
+@pytest.fixture(autouse=True)
+def _parted() -> Iterator[None]:
+    yield
+    processes.part()
+
+
+def row() -> ProcessStatus:
+    return ProcessStatus.objects.get(pk=this_process())
+
+
+def test_row_stays_when_the_last_feed_client_has_left() -> None:
+    """dashboard-1: a process that says it lives is there whether anybody is connected or not"""
+    processes.say_alive(Life(kind="server", worker=True, hub_seq=5, screens=2, chores={"rollups": "2026-05-01"}))
+    processes.write(hub_seq=6, watchers=1, behind={"a": 3, "b": 0})
+    found = row()
+    assert (found.kind, found.worker, found.hub_seq, found.screens) == ("server", True, 6, 2)
+    assert (found.watchers, found.behind, found.housekeeping) == (1, {"a": 3}, {"rollups": "2026-05-01"})
+    processes.clear()
+    found = row()
+    assert (found.watchers, found.behind, found.hub_seq) == (0, {}, 6)
+    processes.part()
+    assert not ProcessStatus.objects.exists()
+
+
+def test_reporter_says_it_again_and_takes_the_row_away() -> None:
+    """dashboard-1"""
+    told = iter(range(1, 1_000))
+    reporter = Reporter(lambda: Life(kind="worker", worker=True, screens=next(told)), every_s=0.05)
+    reporter.start()
+    wait_until(lambda: ProcessStatus.objects.filter(screens__gte=3).exists(), what="The third heartbeat")
+    assert row().kind == "worker"
+    reporter.stop()
+    assert not reporter.is_alive
+    assert not ProcessStatus.objects.exists()
+
+
+def test_reporter_outlives_a_database_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    """dashboard-1: it is told once, and the next heartbeat goes through"""
+    failures = iter([True, True, False])
+
+    def life() -> Life:
+        if next(failures, False):
+            raise DatabaseError("away")
+        return Life(kind="server", worker=False)
+
+    reporter = Reporter(life, every_s=0.05)
+    reporter.start()
+    wait_until(ProcessStatus.objects.exists, what="The row")
+    reporter.stop()
+    assert caplog.text.count("cannot say that it lives") == 1
+
+
+def test_server_and_worker_say_that_they_live_and_part_in_peace() -> None:
+    """dashboard-1: with nobody connected; the worker's heartbeat, and a SIGTERM that takes the row away"""
+    command = [sys.executable, "-m", "django", "livereferrals", "worker"]
+    with host_server("daphne", LIVEREFERRALS={"CALLBACKS": {"WORKER": "embedded"}}):
+        wait_until(lambda: ProcessStatus.objects.filter(kind="server").exists(), timeout_s=SOON_S, what="The server")
+        worker = subprocess.Popen(command, cwd=ROOT, env=server_environment())  # noqa: S603 - our own
+        try:
+            wait_until(
+                lambda: ProcessStatus.objects.filter(kind="worker").exists(), timeout_s=SOON_S, what="The worker"
+            )
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(timeout=30)
+        assert not ProcessStatus.objects.filter(kind="worker").exists()
+    assert not ProcessStatus.objects.exists()
