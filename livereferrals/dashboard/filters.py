@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
 
-from livereferrals.dashboard.ranges import Range
+from livereferrals.dashboard.ranges import Dates, Range, parse_range
 from livereferrals.events.models import EventType
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 MAX_QUERY_LENGTH = 2000
+FIRST_DAY, LAST_DAY = "from", "to"
+"""The fields in which somebody picks days; in canonical addresses they are one `range`."""
 PLACE = "after"
 """The filter that says after which row a list goes on; changing any other one begins at the first row again."""
 
@@ -49,7 +51,7 @@ class Field:
 class Filters:
     """What one viewer has chosen to see; equal ones share their frames."""
 
-    range: Range = Range.TODAY
+    range: Range | Dates = Range.TODAY
     types: tuple[EventType, ...] = ()
     """The types of event in the list, in the order of `EventType`; none means all."""
     others: tuple[tuple[str, str], ...] = ()
@@ -62,10 +64,10 @@ class Filters:
         types = given.get("type", [])
         known = tuple(kind for kind in EventType if kind in types)
         unknown = [value for value in types if value not in EventType.values]
-        chosen = given.get("range", [Range.TODAY])[-1]
-        if chosen not in list(Range):
-            unknown.append(chosen)
-            chosen = Range.TODAY
+        asked = _asked_range(given)
+        chosen = parse_range(asked)
+        if chosen is None:
+            unknown.append(asked)
         others = []
         for own in fields:
             # An empty value is an empty box of a form, not a mistake.
@@ -74,7 +76,7 @@ class Filters:
                 unknown.append(value)
             elif value and value != own.default:
                 others.append((own.name, value))
-        return cls(range=Range(chosen), types=known, others=tuple(others)), tuple(unknown)
+        return cls(range=chosen or Range.TODAY, types=known, others=tuple(others)), tuple(unknown)
 
     def query(self) -> str:
         """Return the canonical query string: the same for equal filters, empty for the defaults."""
@@ -89,7 +91,7 @@ class Filters:
         """Return what is chosen of one of the page's own filters."""
         return dict(self.others).get(own.name, own.default)
 
-    def with_range(self, chosen: Range) -> Self:
+    def with_range(self, chosen: Range | Dates) -> Self:
         """Return the filters with another range."""
         return replace(self._from_the_first_row(), range=chosen)
 
@@ -108,3 +110,11 @@ class Filters:
 
     def _from_the_first_row(self) -> Self:
         return replace(self, others=tuple(pair for pair in self.others if pair[0] != PLACE))
+
+
+def _asked_range(given: Mapping[str, Sequence[str]]) -> str:
+    """Return what is asked for as a range: two days of a form, else a name."""
+    first, last = (given.get(name, [""])[-1].strip() for name in (FIRST_DAY, LAST_DAY))
+    if first or last:
+        return f"{first or last}..{last or first}"
+    return given.get("range", [Range.TODAY])[-1]

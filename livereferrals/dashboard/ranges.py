@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import date, tzinfo
+    from datetime import tzinfo
 
 HOUR = timedelta(hours=1)
 
@@ -23,6 +23,40 @@ class Range(StrEnum):
     MONTH = "30d"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dates:
+    """A range of the project's days that somebody has picked, first and last included."""
+
+    first: date
+    last: date
+
+    def __str__(self) -> str:
+        return f"{self.first}..{self.last}"
+
+    @property
+    def count(self) -> int:
+        """How many days it has."""
+        return (self.last - self.first).days + 1
+
+
+MOST_DAYS = 400
+"""Of a picked range: a year and what stands around it; each day is a bar and a line of a table."""
+
+
+def parse_range(text: str) -> Range | Dates | None:
+    """Return the range that a text names: `today`, `24h`, `7d`, `30d`, or `2026-11-01..2026-11-15`; else nothing."""
+    if text in list(Range):
+        return Range(text)
+    first, dots, last = text.partition("..")
+    try:
+        found = Dates(first=date.fromisoformat(first), last=date.fromisoformat(last))
+    except ValueError:
+        return None
+    return found if dots and 0 < found.count <= MOST_DAYS and found.first.year >= OLDEST_YEAR else None
+
+
+OLDEST_YEAR = 2000
+"""Before it nothing was recorded, and calendars of zones become strange."""
 DAYS_BEFORE = {Range.TODAY: 0, Range.WEEK: 6, Range.MONTH: 29}
 
 
@@ -60,11 +94,13 @@ def midnight(day: date, *, zone: tzinfo) -> datetime:
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
-def span_of(chosen: Range, *, now: datetime, zone: tzinfo) -> Span:
+def span_of(chosen: Range | Dates, *, now: datetime, zone: tzinfo) -> Span:
     """Return the span that a range means at this moment.
 
-    `24h` is the running hour and the 23 before it; the others end at the zone's next midnight.
+    `24h` is the running hour and the 23 before it; the other names end at the zone's next midnight.
     """
+    if isinstance(chosen, Dates):
+        return _days(chosen.first, chosen.count, zone=zone)
     if chosen is Range.DAY:
         hour = hour_of(now, zone=zone)
         return Span(start=hour - 23 * HOUR, end=hour + HOUR)
@@ -94,11 +130,13 @@ def days(span: Span, *, zone: tzinfo) -> Iterator[Span]:
         yield Span(start=start, end=midnight(day, zone=zone))
 
 
-def span_before(chosen: Range, *, now: datetime, zone: tzinfo) -> Span:
+def span_before(chosen: Range | Dates, *, now: datetime, zone: tzinfo) -> Span:
     """Return the span to compare with: as many hours or days, just before; of today the same hours of yesterday.
 
     A morning that was compared with the whole of yesterday would always look like a collapse.
     """
+    if isinstance(chosen, Dates):
+        return _days(chosen.first - timedelta(days=chosen.count), chosen.count, zone=zone)
     span = span_of(chosen, now=now, zone=zone)
     if chosen is Range.DAY:
         return Span(start=span.start - 24 * HOUR, end=span.start)
@@ -107,3 +145,7 @@ def span_before(chosen: Range, *, now: datetime, zone: tzinfo) -> Span:
     if chosen is Range.TODAY:
         return Span(start=start, end=min(start + (hour_of(now, zone=zone) + HOUR - span.start), span.start))
     return Span(start=start, end=span.start)
+
+
+def _days(first: date, count: int, *, zone: tzinfo) -> Span:
+    return Span(start=midnight(first, zone=zone), end=midnight(first + timedelta(days=count), zone=zone))

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from livereferrals.dashboard import assets, catalogue, pacing, wording
 from livereferrals.dashboard.addresses import address, with_query
 from livereferrals.dashboard.pages import FOLDER
-from livereferrals.dashboard.ranges import Range
+from livereferrals.dashboard.ranges import Dates, Range
 from livereferrals.events.models import EventType
 
 if TYPE_CHECKING:
@@ -57,6 +57,19 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DayPicker:
+    """A range of days of one's own choice."""
+
+    first: str
+    """The first day as `YYYY-MM-DD`; empty while another range is chosen."""
+    last: str
+    chosen: str
+    """The days as people read them; empty while another range is chosen."""
+    kept: tuple[tuple[str, str], ...]
+    """The other filters, as names and values of hidden fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tab:
     """One section of the dashboard in the bar."""
 
@@ -79,6 +92,7 @@ class Shell:
     """The host's own entries in the bar."""
     ranges: tuple[Choice, ...]
     """The ranges of time; none where the page has no such choice."""
+    days: DayPicker | None
     types: tuple[Choice, ...]
     """The types of event; none current means all are shown, none at all that the page has no such choice."""
     menus: tuple[Menu, ...]
@@ -117,6 +131,7 @@ def build(
         tabs=_tabs(page, viewpoint),
         entries=entries,
         ranges=_ranges(url, filters) if page.ranged else (),
+        days=_day_picker(filters) if page.ranged else None,
         types=_types(url, filters) if page.typed else (),
         menus=tuple(_menu(field, page, url, filters) for field in page.fields if field.label and field.choices),
         searches=tuple(
@@ -155,6 +170,16 @@ def _ranges(url: str, filters: Filters) -> tuple[Choice, ...]:
             current=choice is filters.range,
         )
         for choice in Range
+    )
+
+
+def _day_picker(filters: Filters) -> DayPicker:
+    picked = filters.range if isinstance(filters.range, Dates) else None
+    return DayPicker(
+        first=str(picked.first) if picked else "",
+        last=str(picked.last) if picked else "",
+        chosen=wording.picked_days(picked) if picked else "",
+        kept=tuple(parse_qsl(filters.with_range(Range.TODAY).query())),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
 from livereferrals.dashboard import charts
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from livereferrals.dashboard.access import Rights
+    from livereferrals.dashboard.ranges import Dates
     from livereferrals.dashboard.rows import Tone
     from livereferrals.dashboard.statistics import Numbers, Step
     from livereferrals.events.models import Event
@@ -93,6 +94,12 @@ def event_row(event: Event, *, partner_name: str, rights: Rights) -> EventRow:
         amount=_event_amount(event.data) if rights.amounts else "",
         tone=TONES.get(event.data.get("outcome") or event.type, "neutral"),
     )
+
+
+def picked_days(dates: Dates) -> str:
+    """Return the name of a picked range: one day, or the first and the last."""
+    first, last = (date_format(day, "SHORT_DATE_FORMAT") for day in (dates.first, dates.last))
+    return first if first == last else f"{first} \N{EN DASH} {last}"
 
 
 def money(amount: Decimal, currency: str) -> str:

@@ -60,3 +60,17 @@ def test_toggling_a_type_twice_gives_the_filters_back():
     assert once.types == (EventType.CLAIM,)
     assert once.toggled(EventType.CLAIM) == Filters()
     assert once.with_range(Range.DAY).types == once.types
+
+
+def test_days_of_a_form_become_one_canonical_range():
+    """dashboard-21"""
+    filters, unknown = Filters.parse("from=2026-11-01&to=2026-11-15&type=hit")
+    assert unknown == ()
+    assert filters.query() == "range=2026-11-01..2026-11-15&type=hit"
+    assert Filters.parse(filters.query()) == (filters, ())
+
+
+def test_days_in_the_wrong_order_are_left_out_and_named():
+    """dashboard-25"""
+    filters, unknown = Filters.parse("from=2026-11-15&to=2026-11-01")
+    assert (filters, unknown) == (Filters(), ("2026-11-15..2026-11-01",))

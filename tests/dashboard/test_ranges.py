@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livereferrals.dashboard.ranges import Range, day_of, days, hour_of, hours, midnight, span_before, span_of
+from livereferrals.dashboard.ranges import (
+    Dates,
+    Range,
+    day_of,
+    days,
+    hour_of,
+    hours,
+    midnight,
+    parse_range,
+    span_before,
+    span_of,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
@@ -106,3 +117,33 @@ def test_today_is_compared_with_the_same_hours_of_yesterday(now, end):
     before = span_before(Range.TODAY, now=utc(now), zone=BERLIN)
     assert before.start == span_of(Range.TODAY, now=utc(now), zone=BERLIN).start - timedelta(days=1)
     assert before.end == utc(end)
+
+
+def test_picked_days_are_whole_and_compared_with_as_many_before():
+    """dashboard-48: a range of one's own choice"""
+    picked = parse_range("2026-10-24..2026-10-26")
+    assert picked == Dates(first=date(2026, 10, 24), last=date(2026, 10, 26))
+    span = span_of(picked, now=utc("2030-01-01T00:00"), zone=BERLIN)
+    assert (span.start, span.end) == (utc("2026-10-23T22:00"), utc("2026-10-26T23:00"))
+    assert span_before(picked, now=utc("2030-01-01T00:00"), zone=BERLIN).end == span.start
+    assert str(picked) == "2026-10-24..2026-10-26"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "year",
+        "2026-10-24",
+        "2026-10-26..2026-10-24",
+        "2026-02-30..2026-03-01",
+        "2020-01-01..2026-01-01",
+        "..",
+        "0001-01-01..0001-01-02",
+        "9999-12-31..9999-12-31x",
+        "2026-10-24...2026-10-25",
+    ],
+)
+def test_range_that_means_nothing_is_none(text):
+    """dashboard-25"""
+    assert parse_range(text) is None
