@@ -149,9 +149,9 @@ def _endpoints(partner: Partner, *, now: datetime) -> Table | None:
 
 
 def _tokens(partner: Partner, viewpoint: Viewpoint, moment: Moment) -> Table | None:
-    """Return the feed tokens, for the partner's own login and for those who manage them."""
+    """Return the feed tokens, for those who may see them."""
     rights = viewpoint.rights
-    if rights.is_staff and not rights.may("manage_tokens"):
+    if not rights.may("view_feedtoken"):
         return None
     rows = list(
         visible(FeedToken.objects.filter(partner=partner), rights=rights).order_by("-created_at", "pk")[:TOKENS]
