@@ -13,6 +13,7 @@ from livereferrals.dashboard import (
     hits,
     link,
     links,
+    live_feed,
     overview,
     partner,
     partners,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGES: Final[tuple[Page, ...]] = (
     overview.PAGE,
+    live_feed.PAGE,
     partners.PAGE,
     partner.PAGE,
     links.PAGE,

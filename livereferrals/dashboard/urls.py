@@ -15,6 +15,7 @@ app_name = "livereferrals_dashboard"
 
 urlpatterns = [
     path("", page_view("overview"), name="overview"),
+    path("live/", page_view("live_feed"), name="live_feed"),
     path("partners/", page_view("partners"), name="partners"),
     path("partners/export.csv", export_view(partners.PAGE, partners.LISTING), name="partners_export"),
     path("partners/<slug:subject>/", page_view("partner"), name="partner"),
