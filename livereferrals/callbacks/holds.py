@@ -38,8 +38,11 @@ class Hold:
     """For a gate, which opens by itself."""
 
 
-def hold_of(endpoint: Endpoint, *, now: datetime) -> Hold | None:
-    """Return what holds an endpoint's deliveries, its subscription, partner and `state_changed_by` loaded."""
+def hold_of(endpoint: Endpoint, *, now: datetime, for_staff: bool = True) -> Hold | None:
+    """Return what holds an endpoint's deliveries, its subscription, partner and `state_changed_by` loaded.
+
+    Who paused it and why is told to staff: the reason is written for colleagues.
+    """
     subscription = endpoint.subscription
     if subscription.archived_at is not None:
         return Hold(kind=HoldKind.ARCHIVED, text=_("the subscription is archived"))
@@ -48,7 +51,7 @@ def hold_of(endpoint: Endpoint, *, now: datetime) -> Hold | None:
     if not subscription.partner.active:
         return Hold(kind=HoldKind.INACTIVE, text=_("the partner is inactive"))
     if endpoint.state != EndpointState.ACTIVE:
-        return _switched_off(endpoint)
+        return _switched_off(endpoint, for_staff=for_staff)
     if endpoint.gate_until is not None and endpoint.gate_until > now:
         asked = endpoint.gate_reason == RETRY_AFTER
         text = _("the partner's server asked for a pause") if asked else _("a pause after several failures")
@@ -56,11 +59,14 @@ def hold_of(endpoint: Endpoint, *, now: datetime) -> Hold | None:
     return None
 
 
-def _switched_off(endpoint: Endpoint) -> Hold:
-    if endpoint.state == EndpointState.PAUSED:
-        by = endpoint.state_changed_by
+def _switched_off(endpoint: Endpoint, *, for_staff: bool) -> Hold:
+    is_paused = endpoint.state == EndpointState.PAUSED
+    if is_paused:
+        by = endpoint.state_changed_by if for_staff else None
         text = _("paused by %(name)s") % {"name": by} if by is not None else _("paused")
         kind = HoldKind.PAUSED
     else:
         text, kind = _("switched off by the system"), HoldKind.DISABLED
-    return Hold(kind=kind, text=f"{text}: {endpoint.state_reason}" if endpoint.state_reason else text)
+    # A reason of the system's own, such as an answer of the partner's server, is no secret of anybody.
+    tells_why = endpoint.state_reason and (for_staff or not is_paused)
+    return Hold(kind=kind, text=f"{text}: {endpoint.state_reason}" if tells_why else text)

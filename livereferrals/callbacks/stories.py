@@ -62,7 +62,7 @@ class Story:
         return self.delivery.due_at <= self.now
 
 
-def story_of(delivery: Delivery, *, now: datetime, with_attempts: bool) -> Story:
+def story_of(delivery: Delivery, *, now: datetime, with_attempts: bool, for_staff: bool = True) -> Story:
     """Return a delivery's story, its subscription with endpoint and partner loaded. Two queries."""
     waits = delivery.state == DeliveryState.WAITING
     is_test = delivery.kind == "test"
@@ -71,7 +71,9 @@ def story_of(delivery: Delivery, *, now: datetime, with_attempts: bool) -> Story
     return Story(
         delivery=delivery,
         now=now,
-        hold=holds.hold_of(delivery.subscription.endpoint, now=now) if waits and not is_test else None,
+        hold=holds.hold_of(delivery.subscription.endpoint, now=now, for_staff=for_staff)
+        if waits and not is_test
+        else None,
         behind=after if after is not None and after.state not in ENDED else None,
         outcome=outcome_in_words(delivery.last_outcome),
         tries=tuple(_try(row) for row in rows),

@@ -152,10 +152,12 @@ def _state_cell(row: Delivery, _viewpoint: Viewpoint) -> Cell:
     return Cell(text=words, tone=TONES.get(row.state, "neutral"))
 
 
-def _next_cell(row: Delivery, _viewpoint: Viewpoint) -> Cell:
+def _next_cell(row: Delivery, viewpoint: Viewpoint) -> Cell:
     if row.state != DeliveryState.WAITING:
         return Cell()
-    hold = holds.hold_of(row.subscription.endpoint, now=timezone.now()) if row.kind != DeliveryKind.TEST else None
+    is_test = row.kind == DeliveryKind.TEST
+    now, for_staff = timezone.now(), viewpoint.rights.is_staff
+    hold = None if is_test else holds.hold_of(row.subscription.endpoint, now=now, for_staff=for_staff)
     if hold is not None and hold.until is None:
         return Cell(text=gettext("on hold: %(why)s") % {"why": hold.text}, tone="warn")
     return Cell(time=max(row.due_at, hold.until) if hold is not None and hold.until else row.due_at, countdown=True)
@@ -218,7 +220,7 @@ def read_console(viewpoint: Viewpoint) -> ConsoleState:
     with pages.one_moment(viewpoint) as moment:
         table = LISTING.table(viewpoint, moment, fields=FIELDS)
         rows = endpoints.newest(viewpoint)
-        shown = endpoints.table_of(rows, now=moment.now)
+        shown = endpoints.table_of(rows, viewpoint, now=moment.now)
         needs = endpoints.needs_of(viewpoint, now=moment.now)
     return ConsoleState(**moment.header, needs=needs, endpoints=shown, table=table)
 

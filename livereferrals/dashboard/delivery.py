@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext
 
 from livereferrals.callbacks import acting, stories
-from livereferrals.callbacks.models import Delivery
-from livereferrals.dashboard import pages
+from livereferrals.callbacks.models import Delivery, DeliveryKind
+from livereferrals.dashboard import pages, people
 from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.endpoints import Act, may_see
 from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
@@ -31,6 +31,8 @@ class DeliveryPageState(State):
 
     story: Story
     may_see_attempts: bool
+    may_see_bodies: bool
+    """Whether what was sent and answered is shown: it says amounts, and who visitors are; a test's is made up."""
     next: Cell | None
     """When the next attempt is made, or the hold ends."""
     acts: tuple[Act, ...]
@@ -63,16 +65,22 @@ def read_state(viewpoint: Viewpoint) -> DeliveryPageState:
     may_see_attempts = rights.may("view_deliveryattempt")
     with pages.one_moment(viewpoint) as moment:
         row = find(viewpoint.subject, rights)
-        story = stories.story_of(row, now=moment.now, with_attempts=may_see_attempts)
+        story = stories.story_of(row, now=moment.now, with_attempts=may_see_attempts, for_staff=rights.is_staff)
     until = story.hold.until if story.hold is not None else row.due_at if story.counts_down else None
     return DeliveryPageState(
         **moment.header,
         story=story,
         may_see_attempts=may_see_attempts,
+        may_see_bodies=row.kind == DeliveryKind.TEST or _may_see_bodies(rights),
         next=Cell(time=until, countdown=True) if until is not None else None,
         acts=_acts(row, rights),
         endpoint_url=address("endpoint", row.subscription_id),
     )
+
+
+def _may_see_bodies(rights: Rights) -> bool:
+    """Whether the viewer may see what partners are told; a partner's own server was told it anyway."""
+    return not rights.is_staff or (rights.amounts and people.may_see(rights))
 
 
 def _acts(row: Delivery, rights: Rights) -> tuple[Act, ...]:

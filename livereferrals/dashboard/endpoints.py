@@ -76,7 +76,7 @@ def newest(viewpoint: Viewpoint) -> list[Endpoint]:
     return list(in_use.order_by(urgency, F("failing_since").asc(nulls_last=True), "-last_leased_at", "pk")[:SHOWN])
 
 
-def table_of(rows: Sequence[Endpoint], *, now: datetime) -> Table:
+def table_of(rows: Sequence[Endpoint], viewpoint: Viewpoint, *, now: datetime) -> Table:
     """Return the console's table of these endpoints. Two queries, and four short ones for each."""
     numbers = figures.of_subscriptions([row.pk for row in rows], now=now)
     return Table(
@@ -92,7 +92,7 @@ def table_of(rows: Sequence[Endpoint], *, now: datetime) -> Table:
             Heading(key="rate", label=gettext("Success, 24 h"), numeric=True),
             Heading(key="p95", label=gettext("p95"), numeric=True, minor=True),
         ),
-        rows=tuple(_row(row, numbers[row.pk], now=now) for row in rows),
+        rows=tuple(_row(row, numbers[row.pk], viewpoint, now=now) for row in rows),
         empty=Empty(
             title=gettext("No endpoints yet"),
             text=gettext("A partner with a subscription that has a callback address shows here."),
@@ -100,8 +100,8 @@ def table_of(rows: Sequence[Endpoint], *, now: datetime) -> Table:
     )
 
 
-def _row(row: Endpoint, numbers: Figures, *, now: datetime) -> TableRow:
-    hold = holds.hold_of(row, now=now)
+def _row(row: Endpoint, numbers: Figures, viewpoint: Viewpoint, *, now: datetime) -> TableRow:
+    hold = holds.hold_of(row, now=now, for_staff=viewpoint.rights.is_staff)
     name = str(row.subscription)
     return TableRow(
         id=f"endpoint-{row.pk}",
@@ -166,7 +166,7 @@ def read_state(viewpoint: Viewpoint) -> EndpointPageState:
         row = find(viewpoint.subject, viewpoint.rights)
         now = moment.now
         numbers = figures.of_subscriptions([row.pk], now=now)[row.pk]
-        hold = holds.hold_of(row, now=now)
+        hold = holds.hold_of(row, now=now, for_staff=viewpoint.rights.is_staff)
     failing = ""
     if row.failing_since is not None:
         failing = gettext("%(count)s attempts failed in a row, none succeeded") % {"count": row.failed_attempts_since}

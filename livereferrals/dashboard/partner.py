@@ -98,7 +98,7 @@ def read_state(viewpoint: Viewpoint) -> PartnerPageState:
             ),
             more_links=len(shared) > LINKS,
             subscriptions=_subscriptions(row) if rights.may("view_subscription") else None,
-            endpoints=_endpoints(row, now=moment.now) if endpoints.may_see(rights) else None,
+            endpoints=_endpoints(row, viewpoint, now=moment.now) if endpoints.may_see(rights) else None,
             tokens=_tokens(row, viewpoint, moment),
             rows=activity.newest(found, rights=rights, count=EVENTS),
         )
@@ -139,13 +139,13 @@ def _way(row: Subscription) -> str:
     return gettext("%(method)s %(address)s") % {"method": row.method, "address": row.callback_url}
 
 
-def _endpoints(partner: Partner, *, now: datetime) -> Table | None:
+def _endpoints(partner: Partner, viewpoint: Viewpoint, *, now: datetime) -> Table | None:
     """Return how the calls to the partner's servers go; nothing where none of its subscriptions has an address."""
     rows = Endpoint.objects.select_related(*endpoints.RELATED).filter(
         subscription__partner=partner, subscription__archived_at__isnull=True
     )
     found = list(rows.exclude(subscription__callback_url="").order_by("pk")[:SERVERS])
-    return endpoints.table_of(found, now=now) if found else None
+    return endpoints.table_of(found, viewpoint, now=now) if found else None
 
 
 def _tokens(partner: Partner, viewpoint: Viewpoint, moment: Moment) -> Table | None:
