@@ -16,7 +16,14 @@ from django.utils import timezone
 
 from livereferrals import ids
 from livereferrals.callbacks.models import DeliveryAttempt, Endpoint, EndpointAlert, SigningSecret
-from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, HourlyTotal, RollupState
+from livereferrals.dashboard.models import (
+    DailyLinkTotal,
+    DailyPartnerTotal,
+    HourlyLinkTotal,
+    HourlyPartnerTotal,
+    HourlyTotal,
+    RollupState,
+)
 from livereferrals.events.models import Event, EventLog
 from livereferrals.tracking.models import LinkOwner, Partner, ReferralLink, Reversal, Visitor
 from livereferrals.triggers.models import TriggerCount
@@ -119,6 +126,8 @@ BREACHES: dict[str, Callable[[], object]] = {
     "lr_hourly_one": lambda: twice(HourlyTotal, starts_at=timezone.now()),
     "lr_daily_partner_one": lambda: twice(DailyPartnerTotal, day="2026-11-21", partner="AAAAAAAA"),
     "lr_daily_link_one": lambda: twice(DailyLinkTotal, day="2026-11-21", link=ids.new_uuid()),
+    "lr_hourly_partner_one": lambda: twice(HourlyPartnerTotal, starts_at=timezone.now(), partner="AAAAAAAA"),
+    "lr_hourly_link_one": lambda: twice(HourlyLinkTotal, starts_at=timezone.now(), link=ids.new_uuid()),
     "lr_triggercount_one": lambda: twice(TriggerCount, trigger="x", hour=timezone.now(), reason="confirmed"),
 }
 
