@@ -193,10 +193,8 @@ class ReferralLink(models.Model):
             models.CheckConstraint(condition=~Q(identifier=""), name="lr_link_identifier_not_empty"),
             models.UniqueConstraint(fields=["partner"], condition=Q(home=True), name="lr_link_one_home"),
         ]
-        indexes = [
-            # The dashboard's filter over all links, newest first: their ids are in the order of time.
-            models.Index(fields=["owner", "id"], name="lr_link_owner"),
-        ]
+        # For the list of one kind of owner's links, newest first: ids are in the order of time.
+        indexes = [models.Index(fields=["owner", "id"], name="lr_link_owner")]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -295,8 +293,7 @@ def _insert_drawn(row: Partner | ReferralLink, name: str, *, drawn: str | None, 
         drawn = ids.random_identifier()
         setattr(row, name, drawn)
         row._state.adding = True
-        if isinstance(row, Partner):
-            row.pk = None
+        row.pk = None if isinstance(row, Partner) else row.pk
 
 
 def _is_taken(value: str) -> bool:
