@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.dashboard.house import House, Side
 
+pytestmark = pytest.mark.once
+
 NAMESPACE = "livereferrals_dashboard"
 ACTS_OF_DELIVERIES = ("retry", "resend", "cancel")
 OF_ACTS = {
@@ -48,6 +50,7 @@ class Rule:
 EXPORT = "export_referrals"
 RULES: dict[str, tuple[Rule, ...]] = {
     "overview": (Rule(),),
+    "live_feed": (Rule(),),
     "partners": (Rule(),),
     "partners_export": (Rule(needs=(EXPORT,)),),
     "partner": (Rule(about="partner"),),
