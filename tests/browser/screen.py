@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.async_api import expect
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
+AXE = Path(__file__).resolve().parents[2] / "frontend/node_modules/axe-core/axe.min.js"
+RULES = json.dumps({"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
 METRICS = """() => Object.fromEntries(
     Array.from(document.querySelectorAll("[data-metric]"), (item) => [item.dataset.metric, item.dataset.value]))"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -40,3 +45,14 @@ async def sideways(page: Page) -> int:
     """Return by how many pixels the page is wider than its window."""
     found: int = await page.evaluate(OVERFLOW)
     return found
+
+
+async def violations(page: Page) -> list[str]:
+    """Return what axe finds against WCAG 2.2 AA and its own best practices, as the page is shown now."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: run `npm ci` in frontend/")
+    # Evaluated by the debugger, which no content security policy binds; htmx's `eval` stays forbidden.
+    if not await page.evaluate("() => 'axe' in window"):
+        await page.evaluate(AXE.read_text())
+    found = await page.evaluate(f"() => axe.run({RULES})")
+    return [f"{item['id']}: {node['html']}" for item in found["violations"] for node in item["nodes"]]

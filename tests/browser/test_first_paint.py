@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -13,40 +11,22 @@ from channels.db import database_sync_to_async
 from playwright.async_api import expect
 
 from livereferrals.events import log
-from tests.browser import screen
+from tests.browser import screen, world
 from tests.dashboard import makers
-from tests.factories import make_link, make_partner
+from tests.factories import make_link
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
-
     from tests.browser.conftest import Desk
 
-AXE = Path(__file__).resolve().parents[2] / "frontend/node_modules/axe-core/axe.min.js"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 FIRST_PAGE_BYTES = 120 * 1024
-LONG = "Donaudampfschifffahrtsgesellschaft & Söhne, <b>Wien</b>"
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 
-def fill() -> None:
-    """Write some of everything, with names that are long and hostile."""
-    link = make_link(partner=make_partner(name=LONG), identifier="a-rather-long-identifier-of-a-campaign")
-    for _ in range(5):
-        makers.hit(link)
-    makers.hit(make_link(owner="house"), repeat=True)
-    makers.claim(link, hits=2)
-    confirmation = makers.confirmed(link, amount="1234567.89", currency="EUR")
-    makers.confirmed(link, amount="80.00", currency="USD")
-    makers.reversed_(confirmation, amount="34.89", partial=True)
-    makers.delivered(link)
-    makers.delivered(link, outcome="dead", status=500)
-
-
 async def test_page_is_whole_without_script(desk: Desk) -> None:
     """dashboard-1, dashboard-2: numbers and rows are those of the database, at a cursor that the page names."""
-    await database_sync_to_async(fill)()
+    await database_sync_to_async(world.fill)()
     page = await desk.open(live=False, java_script_enabled=False)
     bounds = await database_sync_to_async(log.bounds)()
     main = page.locator("main")
@@ -64,7 +44,7 @@ async def test_page_is_whole_without_script(desk: Desk) -> None:
 
 async def test_filters_work_without_script(desk: Desk) -> None:
     """dashboard-1: a filter is a link; the page for its address is the same for everybody."""
-    await database_sync_to_async(fill)()
+    await database_sync_to_async(world.fill)()
     page = await desk.open(live=False, java_script_enabled=False)
     await page.get_by_role("navigation", name="Types of events").get_by_role("link", name="Claim").click()
     await expect(page.locator("tr[id^=event-]")).to_have_count(1)
@@ -83,7 +63,7 @@ async def test_empty_database_says_what_would_be_here_and_what_to_do(desk: Desk)
 async def test_no_sideways_scroll(desk: Desk, filled: bool) -> None:
     """dashboard-45: 320 x 256 is 1280 x 1024 at 400 %."""
     if filled:
-        await database_sync_to_async(fill)()
+        await database_sync_to_async(world.fill)()
     page = await desk.open()
     for width, height in ((1280, 800), (768, 600), (360, 640), (320, 256)):
         await page.set_viewport_size({"width": width, "height": height})
@@ -95,7 +75,7 @@ async def test_no_sideways_scroll(desk: Desk, filled: bool) -> None:
 
 async def test_first_page_is_light_and_speaks_to_nobody_else(desk: Desk) -> None:
     """dashboard-57: at most 120 KiB gzipped with all its assets; the guard refuses foreign hosts."""
-    await database_sync_to_async(fill)()
+    await database_sync_to_async(world.fill)()
     context = await desk.context()
     page = await context.new_page()
     bodies: dict[str, bytes] = {}
@@ -115,23 +95,13 @@ async def test_first_page_is_light_and_speaks_to_nobody_else(desk: Desk) -> None
 @pytest.mark.parametrize("filled", [False, True], ids=["empty", "full"])
 async def test_axe_finds_nothing(desk: Desk, filled: bool) -> None:
     """dashboard-44: WCAG 2.2 AA rules, contrast included, in light and dark, wide and narrow."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: run `npm ci` in frontend/")
     if filled:
-        await database_sync_to_async(fill)()
+        await database_sync_to_async(world.fill)()
     page = await desk.open()
     for scheme, width in itertools.product(SCHEMES, (1280, 360)):
         await page.emulate_media(color_scheme=scheme)
         await page.set_viewport_size({"width": width, "height": 800})
-        assert await _axe(page) == [], f"{scheme}, {width} px"
-
-
-async def _axe(page: Page) -> list[str]:
-    # Evaluated by the debugger, which no content security policy binds; htmx's `eval` stays forbidden.
-    await page.evaluate(AXE.read_text())
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    found = await page.evaluate(f"() => axe.run({json.dumps(rules)})")
-    return [f"{item['id']}: {node['html']}" for item in found["violations"] for node in item["nodes"]]
+        assert await screen.violations(page) == [], f"{scheme}, {width} px"
 
 
 async def test_page_for_somebody_without_permission_says_what_is_missing(desk: Desk) -> None:
@@ -141,13 +111,12 @@ async def test_page_for_somebody_without_permission_says_what_is_missing(desk: D
     await expect(page.get_by_role("heading")).to_have_text("You may not see this page")
     await expect(page.locator("#live, script")).to_have_count(0)
     assert await screen.sideways(page) <= 0
-    if AXE.exists():
-        assert await _axe(page) == []
+    assert await screen.violations(page) == []
 
 
 async def test_live_tables_are_no_live_regions(desk: Desk) -> None:
     """dashboard-42: the one live region is the polite status; tables and counters say nothing by themselves."""
-    await database_sync_to_async(fill)()
+    await database_sync_to_async(world.fill)()
     page = await desk.open()
     await expect(page.locator("[role=status]")).to_have_count(1)
     await expect(page.locator("main [aria-live], main [role=status], main [role=log]")).to_have_count(0)
@@ -177,7 +146,7 @@ async def test_new_row_is_tinted_where_motion_is_wanted(desk: Desk) -> None:
 
 async def test_keyboard_reaches_everything_in_reading_order(desk: Desk) -> None:
     """dashboard-41: the skip link comes first and leads past the bar."""
-    await database_sync_to_async(fill)()
+    await database_sync_to_async(world.fill)()
     page = await desk.open()
     reached: list[str] = []
     while "Delivery" not in reached and len(reached) < 60:
