@@ -11,6 +11,7 @@ from livereferrals.dashboard import (
     delivery,
     endpoints,
     hits,
+    inspector,
     link,
     links,
     live_feed,
@@ -38,6 +39,7 @@ PAGES: Final[tuple[Page, ...]] = (
     deliveries.PAGE,
     delivery.PAGE,
     endpoints.PAGE,
+    inspector.PAGE,
     status.PAGE,
 )
 

@@ -85,7 +85,7 @@ def read_state(viewpoint: Viewpoint) -> ConfirmationPageState:
             reversals=_reversals(row, rights),
             deliveries=_deliveries(row, viewpoint, moment) if endpoints.may_see(rights) else None,
             story=story,
-            trace=_trace(story),
+            trace=looked_at(story),
             acts=(Act(label=gettext("Reverse"), url=address("confirmation_reverse", row.pk)),)
             if may_reverse(row, rights)
             else (),
@@ -161,7 +161,8 @@ def _story(row: Confirmation, rights: Rights) -> Story:
     return sentences.told(trace, names=names)
 
 
-def _trace(story: Story) -> Table:
+def looked_at(story: Story) -> Table:
+    """Return the hits of a decision, with what became of each."""
     return Table(
         caption=gettext("The hits that were looked at, the preferred first"),
         headings=(

@@ -77,7 +77,7 @@ def newest(viewpoint: Viewpoint) -> list[Endpoint]:
 
 
 def table_of(rows: Sequence[Endpoint], viewpoint: Viewpoint, *, now: datetime) -> Table:
-    """Return the console's table of these endpoints. Two queries, and four short ones for each."""
+    """Return the console's table of these endpoints. Six queries."""
     numbers = figures.of_subscriptions([row.pk for row in rows], now=now)
     return Table(
         caption=gettext("Endpoints"),
@@ -111,8 +111,8 @@ def _row(row: Endpoint, numbers: Figures, viewpoint: Viewpoint, *, now: datetime
             Cell(text=waiting_text(numbers), raw=str(numbers.waiting)),
             Cell(text=_span(numbers, now=now)),
             Cell(text=str(numbers.sending)),
-            Cell(text=str(numbers.delivered)),
-            Cell(text=str(numbers.dead), tone="bad" if numbers.dead else "neutral"),
+            Cell(text=ended_text(numbers.delivered, numbers)),
+            Cell(text=ended_text(numbers.dead, numbers), tone="bad" if numbers.dead else "neutral"),
             Cell(text=rate_text(numbers)),
             Cell(text=NOTHING if numbers.p95_ms is None else f"{numbers.p95_ms} ms"),
         ),
@@ -132,6 +132,12 @@ def stand_cell(row: Endpoint, hold: Hold | None) -> Cell:
 def waiting_text(numbers: Figures) -> str:
     """Return how many wait, as far as they were counted."""
     return f"> {number_format(figures.COUNTED)}" if numbers.is_much else number_format(numbers.waiting)
+
+
+def ended_text(count: int, numbers: Figures) -> str:
+    """Return how many ended so, as far as they were counted."""
+    text = number_format(count)
+    return f"\N{GREATER-THAN OR EQUAL TO} {text}" if numbers.is_cut else text
 
 
 def rate_text(numbers: Figures) -> str:
@@ -180,8 +186,8 @@ def read_state(viewpoint: Viewpoint) -> EndpointPageState:
             (gettext("Waiting"), waiting_text(numbers)),
             (gettext("Due for"), _span(numbers, now=now) or NOTHING),
             (gettext("Under way"), str(numbers.sending)),
-            (gettext("Delivered, 1 h"), str(numbers.delivered)),
-            (gettext("Given up, 7 d"), str(numbers.dead)),
+            (gettext("Delivered, 1 h"), ended_text(numbers.delivered, numbers)),
+            (gettext("Given up, 7 d"), ended_text(numbers.dead, numbers)),
             (gettext("Success, 24 h"), rate_text(numbers)),
             (gettext("p50"), NOTHING if numbers.p50_ms is None else f"{numbers.p50_ms} ms"),
             (gettext("p95"), NOTHING if numbers.p95_ms is None else f"{numbers.p95_ms} ms"),

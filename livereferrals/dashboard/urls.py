@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from livereferrals.dashboard import confirmations, deliveries, hits, link_views, links, partners, status
+from livereferrals.dashboard import confirmations, deliveries, dry_run, hits, link_views, links, partners, status
 from livereferrals.dashboard.acts import act_view
 from livereferrals.dashboard.exporting import export_view
 from livereferrals.dashboard.reversing import reverse_view
@@ -41,6 +41,8 @@ urlpatterns = [
     path("deliveries/<uuid:subject>/<slug:act>/", act_view("delivery"), name="delivery_act"),
     path("deliveries/endpoints/<int:subject>/", page_view("endpoint"), name="endpoint"),
     path("deliveries/endpoints/<int:subject>/<slug:act>/", act_view("endpoint"), name="endpoint_act"),
+    path("triggers/", page_view("triggers"), name="triggers"),
+    path("triggers/try/", dry_run.dry_run, name="dry_run"),
     path("status/", page_view("status"), name="status"),
     path("status.json", status.status_json, name="status_json"),
     *feed,

@@ -179,6 +179,12 @@ def connected() -> tuple[Resolved, ...]:
     return tuple(_connected)
 
 
+def hears(resolved: Resolved) -> bool:
+    """Whether the trigger is still on its signal: a host's code or test may have taken everybody off it."""
+    uid = UID + resolved.trigger.name
+    return any(key[0] == uid for key, *_ in resolved.signal.receivers)
+
+
 def _read_again(*, setting: str, **kwargs: object) -> None:
     """Follow a change of the settings, in tests (S-10); before the apps are ready there is nothing to follow."""
     if setting in READ_AGAIN_ON and apps.ready:

@@ -44,6 +44,15 @@ def test_slots_are_dealt_out_one_to_each_endpoint_in_turn() -> None:
     assert sorted(map(len, board.wishes(now=0.0).values())) == [1, 2, 2]
 
 
+def test_single_free_slot_goes_to_each_endpoint_in_turn() -> None:
+    """callback-S20: it is not always the same one that is asked first."""
+    board = make_board(endpoints=3, slots=1)
+    for endpoint in range(3):
+        fill(board, endpoint, *[0] * 9)
+    prove(board)
+    assert sorted(key for _ in range(6) for key in board.wishes(now=0.0)) == [0, 0, 1, 1, 2, 2]
+
+
 def test_endpoint_gets_no_more_than_its_room() -> None:
     """callback-S20: requests under way count."""
     board = make_board(endpoints=1, room=3)

@@ -69,6 +69,20 @@ def test_late_success_does_not_touch_an_attempt_under_way(subscription: Subscrip
     assert (row.state, row.attempts, row.lease_token) == ("sending", 2, held.token)
 
 
+def test_result_of_an_older_lease_of_the_same_worker_does_not_count(subscription: Subscription) -> None:
+    """callback-F34: it has the endpoint again, and has started the delivery anew: only the row's own lease tells."""
+    delivery = owe(subscription)
+    _, job = start(delivery)
+    held = take_over(subscription)
+    tokens = {held.endpoint: held.token}
+    turns.turn(Wish(tokens=tokens, starts={held.endpoint: [delivery.pk]}))
+    result = Result(job=job, reply=FAILED, started_at=timezone.now(), worker="w")
+    turns.turn(Wish(tokens=tokens, results=[result]))
+    row = reload(delivery)
+    assert (row.state, row.attempts, row.lease_token) == ("sending", 2, held.token)
+    assert row.attempt_log.get().late
+
+
 def test_result_that_was_written_already_is_not_written_twice(subscription: Subscription) -> None:
     """callback-F31: the answer to a commit may be lost; the repeat of the turn changes nothing."""
     delivery = owe(subscription)

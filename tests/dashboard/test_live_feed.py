@@ -192,7 +192,7 @@ def test_reading_costs_few_queries(django_assert_num_queries: DjangoAssertNumQue
         event_search.find(wanted, now=timezone.now())
 
 
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], str]] = {
     "everything": ({}, "seq"),
     "rare": ({"types": (EventType.CLAIM,)}, "lr_event_rare"),
     "partner": ({"partners": ("aaaaaaaa",)}, "lr_event_partner_seq"),
