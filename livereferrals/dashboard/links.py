@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
 from django.utils.translation import gettext, gettext_lazy
 
 from livereferrals import conf
@@ -49,7 +48,8 @@ def _rows(viewpoint: Viewpoint, _moment: Moment) -> QuerySet[ReferralLink]:
     if owner := viewpoint.filters.value(OWNER):
         rows = rows.filter(owner=owner)
     if text := viewpoint.filters.value(SEARCH):
-        rows = rows.filter(Q(identifier__startswith=text) | narrowing.of_partner(text, viewpoint.rights))
+        begun = narrowing.begins("identifier", text, using=rows.db)
+        rows = rows.filter(begun | narrowing.of_partner(text, viewpoint.rights))
     return rows
 
 

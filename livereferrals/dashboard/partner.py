@@ -82,14 +82,16 @@ def read_state(viewpoint: Viewpoint) -> PartnerPageState:
         shared = list(
             ReferralLink.objects.filter(partner=row).select_related("partner", "user").order_by("-id")[: LINKS + 1]
         )
-        home = next((link for link in shared if link.home), None) or ReferralLink.objects.get(partner=row, home=True)
+        home = next((each for each in shared if each.home), None)
+        if home is None:
+            home = ReferralLink.objects.filter(partner=row, home=True).first()
         found = Event.objects.filter(partner=row.uid, seq__lte=moment.bounds.head)
         return PartnerPageState(
             **moment.header,
             name=row.name,
             uid=row.uid,
             stand=partners.state_cell(row, viewpoint),
-            share=Cell(text=sharing.link_address(home), copy=True),
+            share=Cell(text=sharing.link_address(home), copy=True) if home is not None else Cell(),
             counters=numbers.counters,
             chart=numbers.chart,
             funnel=numbers.funnel,

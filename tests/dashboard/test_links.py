@@ -136,3 +136,17 @@ def test_list_costs_the_same_for_more_links(django_assert_max_num_queries: Any) 
     staff = browser()
     with django_assert_max_num_queries(14):
         page(staff, "links")
+
+
+def test_search_is_by_the_beginning_as_it_is_written() -> None:
+    """dashboard-25: wildcards of SQL are letters like others"""
+    for identifier in ("spring", "spring_2", "springX2", "Spring"):
+        make_link(identifier=identifier, owner="house")
+    staff = browser()
+
+    def listed(text: str) -> list[str]:
+        return [row["link"] for row in exported(staff, "links", q=text, sort="link", owner="house")]
+
+    assert set(listed("spring")) == {"spring", "springX2", "spring_2"}
+    assert listed("spring_") == ["spring_2"]
+    assert listed("%") == listed("pring") == []

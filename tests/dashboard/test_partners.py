@@ -92,6 +92,13 @@ def test_page_of_a_partner_without_anything_says_what_comes_next() -> None:
     assert makers.metrics(text)["hits"] == "0"
 
 
+def test_partner_without_its_first_link_has_a_page() -> None:
+    """dashboard-52: a bulk insert gives none"""
+    partner = make_partner()
+    partner.links.all().delete()
+    assert "No links" in page(browser(), "partner", partner.uid)
+
+
 def test_empty_database_says_so() -> None:
     """dashboard-52"""
     assert "No partners yet" in page(browser(), "partners")
