@@ -6,6 +6,7 @@ export { Idiomorph };
 
 const ROW = "tr[id]";
 const FRESH_MS = 1200;
+const MOST_FRESH = 12; // a list that is new as a whole has nothing to point at, and fifty fading rows cost a third of a core
 const MARK_MS = 6000; // without motion a mark has to stand longer to be seen
 
 /**
@@ -18,18 +19,21 @@ const MARK_MS = 6000; // without motion a mark has to stand longer to be seen
 export function mount(live) {
   const { defaults } = Idiomorph;
   const before = { ...defaults, callbacks: { ...defaults.callbacks } };
-  let inFrame = false;
+  /** @type {Set<HTMLElement> | null} */
+  let added = null;
 
   defaults.ignoreActiveValue = true;
   defaults.callbacks.beforeAttributeUpdated = mayUpdate;
   defaults.callbacks.afterNodeAdded = (node) => {
-    if (inFrame) markFresh(node);
+    for (const row of rowsOf(node)) added?.add(row);
   };
   const stop = on(live, "htmx:wsBeforeMessage", () => {
     const focused = document.activeElement;
-    inFrame = true;
+    const rows = new Set();
+    added = rows;
     queueMicrotask(() => {
-      inFrame = false;
+      added = null;
+      if (rows.size <= MOST_FRESH) rows.forEach(markFresh);
       keepFocus(focused);
     });
   });
@@ -54,12 +58,18 @@ function keepFocus(focused) {
   if (focused !== null && !focused.isConnected) region("content").focus({ preventScroll: true });
 }
 
-/** @param {Node} node - an event's row, or whatever holds such rows */
-function markFresh(node) {
-  if (!(node instanceof HTMLElement)) return;
+/**
+ * @param {Node} node - an event's row, or whatever holds such rows
+ * @returns {Iterable<HTMLElement>}
+ */
+function rowsOf(node) {
+  if (!(node instanceof HTMLElement)) return [];
+  return node.matches(ROW) ? [node] : /** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll(ROW));
+}
+
+/** @param {HTMLElement} row */
+function markFresh(row) {
+  row.dataset.fresh = "";
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  for (const row of node.matches(ROW) ? [node] : /** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll(ROW))) {
-    row.dataset.fresh = "";
-    setTimeout(() => delete row.dataset.fresh, still ? MARK_MS : FRESH_MS);
-  }
+  setTimeout(() => delete row.dataset.fresh, still ? MARK_MS : FRESH_MS);
 }
