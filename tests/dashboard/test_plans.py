@@ -1,0 +1,103 @@
+"""How the databases read the long lists: every sort order and filter by an index, so that they stay fast when they grow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from livereferrals.dashboard import confirmations, hits, links, partners
+from livereferrals.dashboard.access import CODENAMES, Rights
+from livereferrals.dashboard.filters import Filters
+from livereferrals.dashboard.viewpoints import Viewpoint
+from tests.factories import home_link, make_confirmation, make_hit, make_partner
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+pytestmark = pytest.mark.django_db
+
+CASES: dict[str, tuple[ModuleType, str, str]] = {
+    "hits": (hits, "", "lr_hit_created"),
+    "hits-oldest": (hits, "sort=-time", "lr_hit_created"),
+    "hits-partner": (hits, "partner={uid}", "lr_hit_partner"),
+    "hits-link": (hits, "link={uid}", "lr_hit_link"),
+    "hits-device": (hits, "device=tablet", "lr_hit_device"),
+    "hits-day": (hits, "day=2026-05-01", "lr_hit_created"),
+    "hits-repeat": (hits, "mark=repeat", "lr_hit_repeat"),
+    "hits-self-referral": (hits, "mark=self_referral", "lr_hit_self_referral"),
+    "hits-bot": (hits, "mark=bot", "lr_hit_bot"),
+    "hits-no-consent": (hits, "mark=no_consent", "lr_hit_no_consent"),
+    "hits-claimed": (hits, "mark=claimed", "lr_hit_claimed"),
+    "hits-confirmed": (hits, "mark=confirmed", "lr_hit_confirmed"),
+    "confirmations": (confirmations, "", "lr_confirmation_occurred"),
+    "confirmations-oldest": (confirmations, "sort=-time", "lr_confirmation_occurred"),
+    "confirmations-partner": (confirmations, "partner={uid}", "lr_confirmation_partner"),
+    "confirmations-trigger": (confirmations, "trigger=Order+paid", "lr_confirmation_trigger"),
+    "confirmations-reversed": (confirmations, "state=reversed", "lr_confirmation_reversed"),
+    "confirmations-in-part": (confirmations, "state=part", "lr_confirmation_in_part"),
+    "confirmations-day": (confirmations, "day=2026-05-01", "lr_confirmation_occurred"),
+    "links": (links, "", ""),
+    "links-oldest": (links, "sort=-created", ""),
+    "links-by-name": (links, "sort=link", ""),
+    "links-house": (links, "owner=house", "lr_link_owner"),
+    "partners": (partners, "", "lr_partner_name"),
+}
+"""The list, what is chosen, and the index that it is read by; empty where the database named it."""
+OFF = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
+"""What PostgreSQL would rather do with a handful of rows."""
+
+
+def statement(module: ModuleType, query: str) -> str:
+    """Return the statement that reads the rows of the list."""
+    page = module.PAGE
+    viewpoint = Viewpoint(
+        view=page.name,
+        filters=Filters.parse(query, page.fields)[0],
+        rights=Rights(amounts=True, codenames=frozenset(CODENAMES)),
+        language="en",
+        zone="UTC",
+    )
+    with CaptureQueriesContext(connection) as seen:
+        page.read(viewpoint)
+    (found,) = (each["sql"] for each in seen.captured_queries if " LIMIT 51" in each["sql"])
+    return str(found)
+
+
+def plan(sql: str) -> list[str]:
+    """Return the steps of the database's plan."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for name in OFF:
+                cursor.execute(f"SET LOCAL enable_{name} = off")
+        explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        cursor.execute(f"{explain} {sql.replace('%', '%%')}")
+        return [str(row[-1]).strip() for row in cursor.fetchall()]
+
+
+def is_slow(step: str, table: str) -> bool:
+    """Whether a step reads all rows of the table without an index, or sorts all that it has found.
+
+    Sorting rows of one moment among themselves is no sorting of all.
+    """
+    if connection.vendor == "postgresql":
+        return f"Seq Scan on {table}" in step or step.removeprefix("->").strip().startswith("Sort  (")
+    return step == f"SCAN {table}" or step == "USE TEMP B-TREE FOR ORDER BY"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_list_is_read_by_an_index(case: str) -> None:
+    """dashboard.md 10: an index for each sort order and filter"""
+    partner = make_partner()
+    make_confirmation(hit=make_hit(link=home_link(partner)))
+    module, query, index = CASES[case]
+    steps = plan(statement(module, query.format(uid=partner.uid)))
+    table = module.LISTING.rows(_nobody(), None).model._meta.db_table
+    assert not [step for step in steps if is_slow(step, table)], steps
+    assert any(index in step for step in steps), steps
+
+
+def _nobody() -> Viewpoint:
+    return Viewpoint(filters=Filters(), rights=Rights(amounts=False), language="en", zone="UTC")
