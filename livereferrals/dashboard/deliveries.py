@@ -80,7 +80,7 @@ TONES: Final[dict[str, Tone]] = {DeliveryState.DELIVERED: "good", DeliveryState.
 class ConsoleState(State):
     """What the console shows."""
 
-    needs: tuple[str, ...]
+    needs: tuple[Cell, ...]
     """What needs somebody, one line each."""
     endpoints: Table
     table: Table

@@ -154,12 +154,19 @@ def _span(numbers: Figures, *, now: datetime) -> str:
     return gettext("%(h)s h %(m)s min") % {"h": minutes // 60, "m": minutes % 60} if minutes >= 60 else f"{minutes} min"
 
 
-def needs_of(viewpoint: Viewpoint, *, now: datetime) -> tuple[str, ...]:
-    """Return the lines of the banner, for those who may see subscriptions."""
+def needs_of(viewpoint: Viewpoint, *, now: datetime) -> tuple[Cell, ...]:
+    """Return the lines of the banner, for those who may see subscriptions; they lead to the endpoint for who sees it."""
     if not viewpoint.rights.may("view_subscription"):
         return ()
     found = attention.needs(now=now, partners=viewpoint.rights.partners)
-    return tuple(f"{need.subscription}: {need.text}" for need in found)
+    leads = may_see(viewpoint.rights)
+    return tuple(
+        Cell(
+            text=f"{need.subscription}: {need.text}",
+            url=address("endpoint", need.subscription.pk) if leads else "",
+        )
+        for need in found
+    )
 
 
 def read_state(viewpoint: Viewpoint) -> EndpointPageState:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals.dashboard import activity, confirmations, courses, leaders, pages, statistics, wording
+from livereferrals.dashboard import activity, confirmations, courses, endpoints, leaders, pages, statistics, wording
 from livereferrals.dashboard.pages import Page, State
 from livereferrals.dashboard.ranges import span_before
 from livereferrals.dashboard.scoping import visible
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.filters import Filters
     from livereferrals.dashboard.leaders import Leader
     from livereferrals.dashboard.rows import Counter, EventRow
-    from livereferrals.dashboard.tables import Table
+    from livereferrals.dashboard.tables import Cell, Table
     from livereferrals.dashboard.viewpoints import Viewpoint
 
 NEWEST = 50
@@ -40,6 +40,8 @@ class OverviewState(State):
     """Newest first, at most 50."""
     confirmations: Table
     """The newest ten."""
+    needs: tuple[Cell, ...]
+    """The deliveries that need somebody, one line for each endpoint and cause; none for who may not see subscriptions."""
     filtered: bool
     """Whether a filter narrows the list; an empty list then means "nothing of this kind"."""
 
@@ -47,7 +49,7 @@ class OverviewState(State):
 def read_state(viewpoint: Viewpoint) -> OverviewState:
     """Return what the overview shows now, in the active language, all of it at one cursor.
 
-    At most 16 queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
+    At most 19 queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
     """
     filters = viewpoint.filters
     whose = Whose(partners=viewpoint.rights.partners)
@@ -58,6 +60,7 @@ def read_state(viewpoint: Viewpoint) -> OverviewState:
         first_partners = leaders.partners(moment, whose=whose)
         first_links = leaders.links(moment, whose=whose)
         latest = confirmations.newest(viewpoint, moment)
+        needs = endpoints.needs_of(viewpoint, now=moment.now)
         listed = newest(filters, rights=viewpoint.rights, upto=moment.bounds.head)
     return OverviewState(
         **moment.header,
@@ -67,6 +70,7 @@ def read_state(viewpoint: Viewpoint) -> OverviewState:
         links=first_links,
         rows=listed,
         confirmations=latest,
+        needs=needs,
         filtered=bool(filters.types),
     )
 
@@ -82,7 +86,7 @@ def newest(filters: Filters, *, rights: Rights, upto: int) -> tuple[EventRow, ..
 PAGE = Page(
     name="overview",
     template="overview.html",
-    regions=("counters", "chart", "leaders", "latest", "events", "cursor"),
+    regions=("delivery_needs", "counters", "chart", "leaders", "latest", "events", "cursor"),
     read=read_state,
     title=lambda _: gettext("Overview"),
     tab=gettext_lazy("Overview"),

@@ -57,6 +57,8 @@ class State:
     """Names the span of time that the range means just now; goes into `data-period` of the cursor's element."""
     time: datetime
     """The server's time when it was read."""
+    portal: bool
+    """Whether a partner's login looks: what staff would do next is not offered to it."""
 
     @property
     def iso(self) -> str:
@@ -91,6 +93,7 @@ def one_moment(viewpoint: Viewpoint) -> Iterator[Moment]:
             "query_hash": viewpoint.filters.hash(),
             "period": span.name,
             "time": now,
+            "portal": not viewpoint.rights.is_staff,
         }
         yield Moment(bounds=bounds, now=now, span=span, header=header, figures=Figures(bounds))
 

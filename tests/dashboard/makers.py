@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 def make_viewer(*codenames: str, **overrides: Any) -> User:
     """Make a user who has the named permissions, `view_dashboard` where none is named, and no staff flag."""
     user = make_user(**overrides)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames or ("view_dashboard",)))
+    user.user_permissions.set(permissions(*(codenames or ("view_dashboard",))))
     return user
+
+
+def permissions(*codenames: str) -> list[Permission]:
+    """Return the permissions of these codenames."""
+    return list(Permission.objects.filter(codename__in=codenames))
 
 
 def hit(link: ReferralLink | None = None, *, at: datetime | None = None, repeat: bool = False, **data: Any) -> Event:

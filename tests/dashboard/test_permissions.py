@@ -78,6 +78,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule(about="endpoint", needs=("view_delivery", codename), act=act, portal=False)
         for act, codename in OF_ACTS.items()
     ),
+    "triggers": (Rule(needs=("view_triggerfiring",), portal=False),),
+    "dry_run": (Rule(needs=("view_triggerfiring", "view_visitor"), portal=False),),
     "status": (Rule(portal=False),),
     "status_json": (Rule(portal=False),),
 }
@@ -134,7 +136,7 @@ def test_every_url_answers_each_kind_of_user_with_its_share(world: House, name: 
     user = guest.user(world, name)
     client = Client()
     if user.is_authenticated:
-        client.force_login(user)  # type: ignore[arg-type] # not anonymous
+        client.force_login(user)
     forbidden = guest.may_not_read(world)
     wrong: list[tuple[str, object]] = []
     for url_name, rules in RULES.items():
@@ -165,7 +167,7 @@ def test_acts_by_hand_are_refused(world: House, name: str) -> None:
     guest = GUESTS[name]
     client = Client()
     if (user := guest.user(world, name)).is_authenticated:
-        client.force_login(user)  # type: ignore[arg-type] # not anonymous
+        client.force_login(user)
     for url_name, rules in RULES.items():
         for rule in rules:
             url = address(url_name, rule, world.own)

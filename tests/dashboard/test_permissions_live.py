@@ -64,7 +64,7 @@ def enter(world: House, name: str) -> Client | None:
     if not user.is_authenticated:
         return None
     client = Client()
-    client.force_login(user)  # type: ignore[arg-type] # not anonymous
+    client.force_login(user)
     return client
 
 

@@ -77,7 +77,7 @@ def test_names_of_partners_are_looked_up_together(staff_client, django_assert_ma
         makers.hit(make_link(partner=make_partner()))
     rollups.advance()
     # Session, user, two for keeping the tail short, five for the state.
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(21):
         staff_client.get(URL)
 
 
