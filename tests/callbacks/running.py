@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
+from livereferrals import ids
 from livereferrals.callbacks import faults, outbox
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint, Subscription
 from livereferrals.callbacks.worker import Orders, Worker
@@ -99,6 +100,26 @@ def owe(subscription: Subscription, **overrides: Any) -> Delivery:
         delivery = outbox.owe(confirmation, event, subscription=subscription.pk)
     assert delivery is not None
     return reload(delivery)
+
+
+def pile_up(subscription: Subscription, rows: int) -> list[Delivery]:
+    """Owe so many to the subscription, in two statements: one confirmation, and reversals of parts of it."""
+    first = owe(subscription)
+    payload = {**(first.payload or {}), "cursor": "a.1"}
+    now = timezone.now()
+    more = Delivery.objects.bulk_create(
+        Delivery(
+            subscription=subscription,
+            confirmation_id=first.confirmation_id,
+            kind="reversal",
+            event=ids.new_uuid(),
+            payload=payload,
+            due_at=now,
+            created_at=now,
+        )
+        for _ in range(rows - 1)
+    )
+    return [first, *more]
 
 
 def reload(delivery: Delivery) -> Delivery:

@@ -13,6 +13,8 @@ from livereferrals.callbacks.hosts import map_host
 from livereferrals.callbacks.openings import Opening, Rules
 from livereferrals.exceptions import InvalidCallBackURL
 
+pytestmark = pytest.mark.once
+
 PORTS = (80, 443, 8080, 8443)
 NONE = Rules.of(allow=(), block=(), ports=PORTS)
 REFUSED_V4 = [

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from livereferrals.callbacks.placeholders import MACROS, examine, parse
 from livereferrals.exceptions import InvalidCallBackURL, Unrenderable
 
+pytestmark = pytest.mark.once
+
 URI = re.compile(r"https://[A-Za-z0-9.:-]+/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*\Z")
 BASE = "https://partner.example"
 

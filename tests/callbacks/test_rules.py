@@ -15,6 +15,8 @@ from livereferrals.callbacks.health import Health
 from livereferrals.callbacks.models import DeliveryState, EndReason
 from livereferrals.callbacks.outcomes import Outcome
 
+pytestmark = pytest.mark.once
+
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WAITS = [timedelta(seconds=10), timedelta(seconds=30)]
 

@@ -6,12 +6,16 @@ import time
 import uuid
 from typing import Any
 
+import pytest
+
 from livereferrals.callbacks.attempting import Attempt
 from livereferrals.callbacks.leasing import Lease, Ready
 from livereferrals.callbacks.sender import Sender
 from livereferrals.callbacks.serving import LONGEST_SERVICE_S, Board
 from livereferrals.callbacks.turns import Stand, Turn
 from tests.callbacks.sending import make_job
+
+pytestmark = pytest.mark.once
 
 
 def make_board(*, endpoints: int = 2, slots: int = 10, per_origin: int = 64, **lease: Any) -> Board:

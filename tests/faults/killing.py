@@ -26,6 +26,8 @@ class Nursery:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self._worker: int | None = None
+        self._place = ""
 
     def run_until_killed(self, place: str) -> None:
         """Run a worker, and return when it has killed itself at this point."""
@@ -38,12 +40,21 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.write(f"{place}\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        self._worker, self._place = int(self._process.stdout.readline()), place
+        return self._worker
 
     def wait_for_kill(self, place: str = "never") -> None:
         """Return when the worker has been killed."""
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == f"{place} {-signal.SIGKILL}\n"
+        said = self._process.stdout.readline()
+        self._worker = None
+        assert said == f"{place} {-signal.SIGKILL}\n"
+
+    def kill(self) -> None:
+        """Kill the worker, if there is one, and return when it is gone."""
+        if self._worker is not None:
+            os.kill(self._worker, signal.SIGKILL)
+            self.wait_for_kill(self._place)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from livereferrals import api
 from livereferrals.callbacks import acting
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint, EndpointState, SigningSecret
-from tests.callbacks.running import LOOPBACK, owe, reload, running_worker, subscribe, wait_for_state
+from tests.callbacks.running import LOOPBACK, owe, pile_up, reload, running_worker, subscribe, wait_for_state
 from tests.factories import make_hit, make_link
 from tests.faults.killing import check_books
 from tests.partner import Answer
@@ -46,8 +46,7 @@ def test_archiving_cancels_what_waits_and_lets_end_what_is_under_way(sink: Partn
     """callback-F51: the four in flight finish and are logged, the history stays readable."""
     sink.default = Answer(delay_s=1.0)
     subscription = subscribe(sink.url(), max_in_flight=4)
-    for _ in range(150):
-        owe(subscription)
+    pile_up(subscription, 150)
     with running_worker() as worker:
         sink.wait_for(4)
         subscription.archived_at = timezone.now()
@@ -66,7 +65,7 @@ def test_hold_stops_starts_at_once_and_uses_up_nothing(sink: PartnerSink, hold: 
     """callback-F52: nothing new starts, no row is rewritten, and all of it goes out afterwards."""
     sink.default = Answer(delay_s=0.2)
     subscription = subscribe(sink.url(), max_in_flight=2)
-    for _ in range(30):
+    for _ in range(15):
         owe(subscription)
     partners = type(subscription.partner).objects.filter(pk=subscription.partner_id)
     with running_worker() as worker:

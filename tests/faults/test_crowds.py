@@ -13,50 +13,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.utils import timezone
 
-from livereferrals import ids
 from livereferrals.callbacks import faults
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from livereferrals.callbacks.worker import Orders
-from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
-from tests.faults.killing import Nursery, check_books, nursery, under_way, workers
+from tests.callbacks.running import owe, pile_up, reload, running_worker, subscribe, wait_for_state
+from tests.faults.killing import check_books, under_way, workers
 from tests.partner import Answer
 from tests.servers import daphne_server, server_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from livereferrals.callbacks.models import Subscription
+    from tests.faults.killing import Nursery
     from tests.partner import PartnerSink
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(150)]
 
 SOAK = bool(os.environ.get("LIVEREFERRALS_SOAK"))
-
-
-@pytest.fixture(scope="module")
-def dying(django_db_setup: None) -> Iterator[Nursery]:
-    with nursery() as running:
-        yield running
-
-
-def pile_up(subscription: Subscription, rows: int) -> list[Delivery]:
-    """Let so many more deliveries be due; copies of one, with an event of their own each."""
-    first = owe(subscription)
-    payload = {**(first.payload or {}), "cursor": "a.1"}
-    now = timezone.now()
-    return Delivery.objects.bulk_create(
-        Delivery(
-            subscription=subscription,
-            confirmation_id=first.confirmation_id,
-            kind="reversal",
-            event=ids.new_uuid(),
-            payload=payload,
-            due_at=now,
-            created_at=now,
-        )
-        for _ in range(rows - 1)
-    )
 
 
 def all_delivered() -> bool:
@@ -74,10 +46,9 @@ def test_kills_at_random_repeat_only_what_was_in_flight(sink: PartnerSink, dying
     in_flight: list[Any] = []
     for kill in range(kills):
         seen = len(sink.calls)
-        process = dying.start()
+        dying.start()
         sink.wait_for(min(rows, seen + random.randint(1, rows // (kills + 2))), timeout_s=60)  # noqa: S311
-        os.kill(process, signal.SIGKILL)
-        dying.wait_for_kill()
+        dying.kill()
         in_flight.extend(under_way())
         assert len(in_flight) <= (kill + 1) * 4 * 2
     with running_worker():

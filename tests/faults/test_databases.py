@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from datetime import timedelta
@@ -16,13 +17,15 @@ from livereferrals.callbacks import clock
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from tests.callbacks.faulting import worker_connection
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
-from tests.faults.killing import check_books, start_worker
+from tests.faults.killing import check_books
 from tests.partner import Answer
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
+    from tests.faults.killing import Nursery
     from tests.partner import PartnerSink
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -35,24 +38,21 @@ def all_delivered() -> bool:
     return not Delivery.objects.exclude(state="delivered").exists()
 
 
-def test_stopped_worker_that_goes_on_is_fenced(sink: PartnerSink) -> None:
+def test_stopped_worker_that_goes_on_is_fenced(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F34: its late result is kept as `late` and changes nothing; the final state is right."""
     sink.default = Answer(status=500, delay_s=1.0)
     delivery = owe(subscribe(sink.url(), timeout_s=30))
-    process = start_worker()
-    try:
-        sink.wait_for(1, timeout_s=60)
-        process.send_signal(signal.SIGSTOP)
-        # As if it had been stopped for longer than a lease.
-        Endpoint.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-        sink.default = Answer()
-        with running_worker():
-            wait_for_state(delivery, DeliveryState.DELIVERED)
-        process.send_signal(signal.SIGCONT)
-        wait_until(lambda: reload(delivery).attempt_log.filter(late=True).exists())
-    finally:
-        process.kill()
-        process.wait()
+    process = dying.start()
+    sink.wait_for(1, timeout_s=60)
+    os.kill(process, signal.SIGSTOP)
+    # As if it had been stopped for longer than a lease.
+    Endpoint.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    sink.default = Answer()
+    with running_worker():
+        wait_for_state(delivery, DeliveryState.DELIVERED)
+    os.kill(process, signal.SIGCONT)
+    wait_until(lambda: reload(delivery).attempt_log.filter(late=True).exists())
+    dying.kill()
     done = reload(delivery)
     assert (done.state, done.attempts, done.lost, len(sink.calls)) == ("delivered", 2, 1, 2)
     assert [(row.outcome, row.late) for row in done.attempt_log.all()] == [("server_error", True), ("ok", False)]
@@ -174,10 +174,21 @@ def test_read_only_database_makes_no_requests(sink: PartnerSink, caplog: pytest.
 
 
 @pytest.fixture
-def shift(monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
+def lookers() -> set[int]:
+    """The threads that have looked at the common clock."""
+    return set()
+
+
+@pytest.fixture
+def shift(monkeypatch: pytest.MonkeyPatch, lookers: set[int]) -> list[timedelta]:
     """By how much the common clock is wrong; tests change the one entry."""
     by, real_now = [timedelta(0)], clock.now
-    monkeypatch.setattr(clock, "now", lambda alias: real_now(alias) + by[0])
+
+    def now(alias: str) -> datetime:
+        lookers.add(threading.get_ident())
+        return real_now(alias) + by[0]
+
+    monkeypatch.setattr(clock, "now", now)
     return by
 
 
@@ -189,14 +200,16 @@ def other_worker() -> Iterator[None]:
 
 @pytest.mark.parametrize("hours", [2, -2])
 def test_jump_of_the_clock_sends_nothing_twice(
-    sink: PartnerSink, shift: list[timedelta], hours: int, caplog: pytest.LogCaptureFixture
+    sink: PartnerSink, shift: list[timedelta], lookers: set[int], hours: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """callback-F44: two workers, requests under way: their leases are honoured, though they look over or nonsense."""
-    sink.default = Answer(delay_s=3.0)
+    sink.default = Answer(delay_s=2.0)
     subscription = subscribe(sink.url(), max_in_flight=4)
-    for _ in range(4):
-        owe(subscription)
     with running_worker(), other_worker():
+        # Who has not seen the time before a jump cannot notice it.
+        wait_until(lambda: len(lookers) == 2)
+        for _ in range(4):
+            owe(subscription)
         sink.wait_for(4)
         shift[0] = timedelta(hours=hours)
         wait_until(lambda: "clock has jumped" in caplog.text)

@@ -92,12 +92,14 @@ async def test_silent_name_servers_take_no_thread_of_others(names: NameServer) -
     """callback-F24: look-ups in the loop's threads would keep Django's own work waiting."""
     every = [f"silent{number}.example" for number in range(SILENT)]
     names.names |= dict.fromkeys(every, "silent")
-    sending = asyncio.gather(*(send(f"http://{name}/", names, PUBLIC) for name in every))
-    await eventually(lambda: len(names.asked) == SILENT)
-    begun = time.monotonic()
-    await asyncio.to_thread(lambda: None)
-    waited_s = time.monotonic() - begun
-    assert {reply.outcome for reply in await sending} == {Outcome.DNS}
+    made = [calls.prepare(make_job(f"http://{name}/", timeout_s=30), rules=PUBLIC, at=timezone.now()) for name in every]
+    async with Sender(resolver=Names(names)) as sender:
+        sending = asyncio.gather(*(sender.send(call, Flight(origin=call.origin, rules=PUBLIC)) for call in made))
+        await eventually(lambda: len(names.asked) == SILENT)
+        begun = time.monotonic()
+        await asyncio.to_thread(lambda: None)
+        waited_s = time.monotonic() - begun
+        assert {reply.outcome for reply in await sending} == {Outcome.DNS}
     assert waited_s < 3
 
 

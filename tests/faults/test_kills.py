@@ -12,23 +12,16 @@ import pytest
 from livereferrals.callbacks import faults
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
-from tests.faults.killing import Nursery, check_books, nursery, start_worker, under_way
+from tests.faults.killing import check_books, under_way
 from tests.partner import Answer
 from tests.servers import daphne_server, server_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.faults.killing import Nursery
     from tests.partner import PartnerSink
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def dying(django_db_setup: None) -> Iterator[Nursery]:
-    with nursery() as running:
-        yield running
 
 
 POINTS = [
@@ -89,16 +82,13 @@ def test_kill_before_the_request_is_delivered_after_the_lease(sink: PartnerSink,
     assert [attempt.outcome for attempt in done.attempt_log.all()] == ["lost", "ok"]
 
 
-def test_kill_while_the_server_holds_the_answer_repeats_the_request_once(sink: PartnerSink) -> None:
+def test_kill_while_the_server_holds_the_answer_repeats_the_request_once(sink: PartnerSink, dying: Nursery) -> None:
     """callback-F31: the same id, exactly two requests."""
     sink.default = Answer(manner="hang")
     delivery = owe(subscribe(sink.url(), timeout_s=30))
-    process = start_worker("never")
-    try:
-        sink.wait_for(1, timeout_s=60)
-    finally:
-        process.kill()
-        process.wait()
+    dying.start()
+    sink.wait_for(1, timeout_s=60)
+    dying.kill()
     sink.default = Answer()
     with running_worker():
         wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
