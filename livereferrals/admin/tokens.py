@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import tokens_pages
 from livereferrals.admin.filters import PartnerFilter
 from livereferrals.admin.styling import Styled
-from livereferrals.admin.tokens_forms import TermsForm
 from livereferrals.admin.tools import Tool, ToolsAdmin
-from livereferrals.streaming import token_use, tokens
+from livereferrals.streaming import token_use
+from livereferrals.streaming.forms import TermsForm
 from livereferrals.streaming.models import FeedToken
 
 if TYPE_CHECKING:
@@ -25,12 +23,6 @@ if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.urls import URLPattern
-
-STATES = {
-    "token_revoked": _("Revoked"),
-    "token_expired": _("Expired"),
-    "forbidden": _("Partner is not active"),
-}
 
 
 def may_see(request: HttpRequest) -> bool:
@@ -166,13 +158,7 @@ class FeedTokenAdmin(Styled, ToolsAdmin):
     @admin.display(description=_("state"))
     def state(self, token: FeedToken) -> str:
         """Say whether it opens the feed."""
-        refusal = tokens.refusal_of(token, now=timezone.now())
-        if refusal is not None:
-            return str(STATES[refusal.code])
-        if token.revoked_at is None:
-            return str(_("In use"))
-        last_day = timezone.localdate(token.revoked_at - timedelta(microseconds=1))
-        return _("Rotated; works until %(day)s") % {"day": date_format(last_day, "SHORT_DATE_FORMAT")}
+        return token_use.state_in_words(token, now=timezone.now())
 
     @admin.display(description=_("open now"))
     def open_now(self, token: Any) -> int:

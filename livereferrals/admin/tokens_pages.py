@@ -6,7 +6,6 @@ log. Sending the form again makes no second one, because the form names the toke
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -21,9 +20,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from livereferrals.admin.copying import copy_text_button
-from livereferrals.admin.tokens_forms import NewTokenForm, RotationForm
+from livereferrals.admin.tokens_forms import NewTokenForm
 from livereferrals.exceptions import TokenExists
-from livereferrals.streaming import tokens
+from livereferrals.streaming import token_commands, tokens
+from livereferrals.streaming.forms import RotationForm
 from livereferrals.streaming.models import FeedToken
 from livereferrals.tracking.models import Partner
 
@@ -156,16 +156,8 @@ def commands(request: HttpRequest, text: str) -> list[Command]:
         feed = request.build_absolute_uri(reverse("livereferrals_dashboard:overview") + "feed/v1/")
     except NoReverseMatch:
         return []
-    bearer = shlex.quote(f"Authorization: Bearer {text}")
-    reading = f"curl -N -H {bearer} {shlex.quote(feed + 'sse?cursor=oldest')}"
-    keeping = f"LIVEREFERRALS_FEED_TOKEN={text} python -m livereferrals.client {shlex.quote(feed.rstrip('/'))}"
-    return [
-        Command(label=_("All events so far, and then each as it happens"), button=copy_text_button(reading)),
-        Command(
-            label=_("The same with our client, which comes back after any break without missing one"),
-            button=copy_text_button(keeping),
-        ),
-    ]
+    found = token_commands.commands(feed, text)
+    return [Command(label=label, button=copy_text_button(command)) for label, command in found]
 
 
 def _made_before(request: HttpRequest, token_id: str) -> HttpResponse:

@@ -19,6 +19,7 @@ from livereferrals.dashboard import (
     partner,
     partners,
     status,
+    tokens,
     visitor,
 )
 
@@ -39,6 +40,7 @@ PAGES: Final[tuple[Page, ...]] = (
     deliveries.PAGE,
     delivery.PAGE,
     endpoints.PAGE,
+    tokens.PAGE,
     inspector.PAGE,
     status.PAGE,
 )

@@ -8,6 +8,7 @@ from livereferrals.dashboard import confirmations, deliveries, dry_run, hits, li
 from livereferrals.dashboard.acts import act_view
 from livereferrals.dashboard.exporting import export_view
 from livereferrals.dashboard.reversing import reverse_view
+from livereferrals.dashboard.token_acts import token_view
 from livereferrals.dashboard.views import page_view
 from livereferrals.streaming.urls import urlpatterns as feed
 
@@ -41,6 +42,10 @@ urlpatterns = [
     path("deliveries/<uuid:subject>/<slug:act>/", act_view("delivery"), name="delivery_act"),
     path("deliveries/endpoints/<int:subject>/", page_view("endpoint"), name="endpoint"),
     path("deliveries/endpoints/<int:subject>/<slug:act>/", act_view("endpoint"), name="endpoint_act"),
+    path("tokens/", page_view("tokens"), name="tokens"),
+    path("tokens/new/", token_view("new"), name="token_new"),
+    path("tokens/<slug:subject>/rotate/", token_view("rotate"), name="token_rotate"),
+    path("tokens/<slug:subject>/revoke/", token_view("revoke"), name="token_revoke"),
     path("triggers/", page_view("triggers"), name="triggers"),
     path("triggers/try/", dry_run.dry_run, name="dry_run"),
     path("status/", page_view("status"), name="status"),
