@@ -8,6 +8,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +29,12 @@ from tests.conformance.transports import OPENERS, Call
 from tests.factories import PASSWORD, home_link, make_link, make_partner, make_subscription
 from tests.servers import HostServer, PartnerSink, host_server
 from tests.streaming.asyncapi import check
-from tests.waiting import wait_until
+from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.streaming.conftest import Reader
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
@@ -69,6 +74,8 @@ def play(server: HostServer, sink: PartnerSink) -> dict[str, str]:
     wait_until(lambda: Delivery.objects.filter(state=DeliveryState.DELIVERED).count() >= 2, timeout_s=40)
     for confirmation in Confirmation.objects.filter(trigger="Order paid"):
         assert api.reverse(confirmation, reason="refund").created
+    # The reversals are called back, too, and that is told: until then the log is not at rest.
+    wait_until(lambda: not Delivery.objects.exclude(state=DeliveryState.DELIVERED).exists(), timeout_s=40)
     wait_until(lambda: not Event.objects.filter(seq=None).exists(), timeout_s=20)
     return {partner.uid: tokens.issue(name="all", partner=partner)[1] for partner in partners}
 
@@ -151,3 +158,35 @@ async def test_commands_of_the_guide_work_as_printed(server: HostServer, sink: P
     else:
         assert '--protocol livereferrals.v1 -H="Authorization: Bearer $TOKEN"' in lines["ws"]
         assert (await read_all(server, "ws", token))[0]["type"] == "hello"
+
+
+def holds(path: Path, ending: str) -> bool:
+    return path.exists() and path.read_text().endswith(ending)
+
+
+async def test_program_of_the_guide_works_as_printed(server: HostServer, reader: Reader, tmp_path: Path) -> None:
+    """feed-60: the line that takes the demo's token, and the first program; started again it goes on where it was"""
+    (tmp_path / ".demo").mkdir()
+    (tmp_path / ".demo/access.json").write_text(json.dumps({"feed": {"token": reader.token}}))
+    shell, program = (re.search(rf"```{kind}\n(.*?)```", GUIDE.read_text(), re.DOTALL) for kind in ("sh", "python"))
+    assert shell is not None
+    assert program is not None
+    (tmp_path / "first.py").write_text(program[1].replace("http://localhost:8000", server.url("")))
+    command = f"{shell[1]}exec {sys.executable} -u first.py"
+    environment = os.environ | {"PYTHONPATH": str(GUIDE.parents[1])}
+    kept = tmp_path / "feed.cursor"
+    for number in (1, 2):
+        await database_sync_to_async(reader.append)()
+        running = await asyncio.create_subprocess_shell(
+            command, cwd=tmp_path, env=environment, stdout=PIPE, stderr=PIPE
+        )
+        assert running.stdout is not None
+        try:
+            line = await asyncio.wait_for(running.stdout.readline(), 40)
+            # Stored when the program asks for the next one.
+            await eventually(partial(holds, kept, f".{number}\n"), timeout_s=20)
+        finally:
+            running.terminate()
+            _, complaint = await running.communicate()
+        cursor, kind, *_ = line.decode().split() or [complaint.decode()]
+        assert (cursor.rpartition(".")[2], kind) == (str(number), "hit")
