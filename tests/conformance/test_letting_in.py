@@ -125,6 +125,7 @@ async def test_open_connections_learn_what_their_token_has_lost(target: Target, 
     assert all(ended.is_as_promised() for ended in endings)
     async with target.read("ws", token=changed) as reader:
         assert reader.messages[0]["types"] == ["hit"]
+    assert (await target.refused("ws", token=other)).code == "forbidden"
 
 
 async def test_token_in_a_url_is_refused(target: Target, server_driver: Driver | None, transport: str) -> None:

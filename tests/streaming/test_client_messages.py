@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from channels.db import database_sync_to_async
 from websockets.exceptions import ConnectionClosed
 
 from tests.servers import HostServer, host_server
-from tests.streaming.clients import OUR_CODE, RawFeed, feed, seq
-from tests.streaming.conftest import FAST_POLL_S, Reader
+from tests.streaming.clients import OUR_CODE, RawFeed, feed
+from tests.streaming.conftest import SETTINGS, Reader, make_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 async def flood(client: RawFeed) -> None:
@@ -50,19 +50,19 @@ NONSENSE: dict[str, Callable[[RawFeed], Awaitable[None]]] = {
 }
 
 
-@pytest.mark.parametrize("nonsense", NONSENSE.values(), ids=NONSENSE.keys())
-async def test_nonsense_ends_its_own_connection_and_no_other(
-    server: HostServer, reader: Reader, nonsense: Callable[[RawFeed], Awaitable[None]]
-) -> None:
+async def test_nonsense_ends_its_own_connection_and_no_other(server: HostServer, reader: Reader) -> None:
     """feed-45"""
-    async with feed(server, reader.token) as other, feed(server, reader.token) as client:
+    async with feed(server, reader.token) as other:
         await other.until("caught_up")
-        await client.until("caught_up")
-        with contextlib.suppress(ConnectionClosed):  # in the middle of the flood
-            await nonsense(client)
-        error, code = await client.ending()
-        # Some servers drop the connection themselves on bad UTF-8: 1006, or 1007 as RFC 6455 has it.
-        assert (error["code"], code) == ("protocol_error", 4500) if error else code in {1006, 1007}
+        for name, nonsense in NONSENSE.items():
+            own = await database_sync_to_async(make_reader)(partner=reader.partner)
+            async with feed(server, own.token) as client:
+                await client.until("caught_up")
+                with contextlib.suppress(ConnectionClosed):  # in the middle of the flood
+                    await nonsense(client)
+                error, code = await client.ending()
+            # Some servers drop the connection themselves on bad UTF-8: 1006, or 1007 as RFC 6455 has it.
+            assert (error["code"], code) == ("protocol_error", 4500) if error else code in {1006, 1007}, name
         await database_sync_to_async(reader.append)()
         await other.until_events(1)
     assert OUR_CODE not in server.output()
@@ -114,58 +114,26 @@ async def test_ack_ahead_is_an_error_and_ack_behind_is_ignored(server: HostServe
     assert (error["code"], code) == ("protocol_error", 4500)
 
 
-async def test_client_that_stops_acknowledging_gets_a_window_and_then_the_rest(reader: Reader) -> None:
-    """feed-39"""
-    limits = {"window_events": 20, "batch_events": 500}
-    settings = {"FEED_LIMITS": limits, "FEED_POLL_INTERVAL": FAST_POLL_S, "FEED_HEARTBEAT": 1}
-    with host_server("uvicorn", LIVEREFERRALS=settings) as server:
-        async with feed(server, reader.token, ack=1) as client:
-            await client.until("caught_up")
-            client.acks = False
-            await database_sync_to_async(reader.append)(100)
-            # The heartbeat comes when nothing else does: the window is full, and the cursor says how far it got.
-            heartbeat = await client.until("heartbeat")
-            assert len(client.events) == 20
-            assert seq(heartbeat["cursor"]) == 20
-            client.acks = True
-            await client.say({"type": "ack", "cursor": client.position})
-            await client.until_events(100)
-            await client.until("caught_up")
-    assert [seq(event["cursor"]) for event in client.events] == list(range(1, 101))
+@pytest.fixture(scope="module")
+def impatient(django_db_setup: None, django_db_blocker: Any) -> Iterator[HostServer]:
+    """A server that soon ends those who say nothing, and soon after all others."""
+    settings = SETTINGS | {"FEED_LIMITS": {"silence_timeout_s": 1}, "FEED_MAX_AGE": 6}
+    with django_db_blocker.unblock(), host_server("daphne", LIVEREFERRALS=settings) as running:
+        yield running
 
 
-async def test_client_that_never_acknowledges_again_is_closed(reader: Reader) -> None:
-    """feed-40: with a shorter patience"""
-    limits = {"window_events": 4, "ack_timeout_s": 1}
-    with host_server("daphne", LIVEREFERRALS={"FEED_LIMITS": limits, "FEED_POLL_INTERVAL": FAST_POLL_S}) as server:
-        async with feed(server, reader.token, ack=1) as client:
-            client.acks = False
-            await client.until("caught_up")
-            await database_sync_to_async(reader.append)(10)
-            error, code = await client.ending()
-    assert error is not None
-    assert (error["code"], error["retry"], code) == ("slow_consumer", True, 4008)
-    assert len(client.events) == 4
-
-
-async def test_acknowledging_client_that_falls_silent_is_closed(reader: Reader) -> None:
+async def test_acknowledging_client_that_falls_silent_is_closed(impatient: HostServer, reader: Reader) -> None:
     """feed-40: nothing at all is heard from it"""
-    with host_server("daphne", LIVEREFERRALS={"FEED_LIMITS": {"silence_timeout_s": 1}}) as server:
-        async with feed(server, reader.token, ack=1) as client:
-            error, code = await client.ending()
-        async with feed(server, reader.token) as listener:
-            await listener.until("caught_up")
-            await listener.say({"type": "ping", "id": "1"})
-            assert (await listener.receive())["type"] == "pong"
+    async with feed(impatient, reader.token, ack=1) as client:
+        error, code = await client.ending()
     assert error is not None
     assert (error["code"], code) == ("slow_consumer", 4008)
 
 
-async def test_old_connection_is_ended_with_goodbye(reader: Reader) -> None:
-    """feed-48: the planned end by age"""
-    with host_server("daphne", LIVEREFERRALS={"FEED_MAX_AGE": 1}) as server:
-        async with feed(server, reader.token) as client:
-            goodbye, code = await client.ending()
+async def test_old_connection_is_ended_with_goodbye(impatient: HostServer, reader: Reader) -> None:
+    """feed-48, feed-41: the planned end by age; until then one that does not acknowledge need say nothing"""
+    async with feed(impatient, reader.token) as client:
+        goodbye, code = await client.ending()
     assert goodbye is not None
     assert (goodbye["type"], goodbye["reason"], code) == ("goodbye", "max_age", 4010)
     assert 0 <= goodbye["retry_after_s"] <= 10

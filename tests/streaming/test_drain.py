@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 CROWD = SETTINGS | {"FEED_LIMITS": CROWD_LIMITS}
 DRAIN_S = 15.0
+SOAK = "LIVEREFERRALS_SOAK" in os.environ
+"""At the scale of the protocol's own list."""
 
 
 def answer(server: HostServer, path: str) -> tuple[int, Any, str | None]:
@@ -45,7 +48,9 @@ def answer(server: HostServer, path: str) -> tuple[int, Any, str | None]:
         conversation.close()
 
 
-@pytest.mark.parametrize(("kind", "count"), [("daphne", 500), ("uvicorn", 60)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("daphne", 500 if SOAK else 120), ("uvicorn", 60)], ids=["daphne", "uvicorn"]
+)
 async def test_stopped_server_parts_from_each_of_a_crowd(reader: Reader, kind: ServerKind, count: int) -> None:
     """feed-48: `goodbye` and 4000 for each, spread over ten seconds; all resume without loss"""
     with host_server(kind, LIVEREFERRALS=CROWD) as server:

@@ -162,6 +162,7 @@ async def test_filters_narrow_what_is_sent(server: HostServer, reader: Reader) -
     assert by_link.events[0]["link"] == {"id": str(link.pk), "identifier": link.identifier}
 
 
+@pytest.mark.once
 async def test_quiet_connection_gets_heartbeats_that_move_its_cursor(reader: Reader) -> None:
     """feed-43, feed-35: with a filter that lets nothing through, the cursor still advances, and can be resumed from"""
     other = await database_sync_to_async(make_partner)()
@@ -178,6 +179,7 @@ async def test_quiet_connection_gets_heartbeats_that_move_its_cursor(reader: Rea
             assert (await client.receive())["resume"] == "ok"
 
 
+@pytest.mark.once
 async def test_ping_is_answered_with_its_id(server: HostServer, reader: Reader) -> None:
     """feed-44"""
     async with feed(server, reader.token) as client:
@@ -209,6 +211,7 @@ async def test_hint_inside_the_process_needs_no_poll(reader: Reader) -> None:
     assert event["link"]["identifier"] == link.identifier
 
 
+@pytest.mark.once
 async def test_hint_reaches_another_process_over_the_channel_layer(reader: Reader, valkey_url: str) -> None:
     """feed-51: and over Valkey a watcher of another process does not wait either"""
     link = await database_sync_to_async(home_link)(reader.partner)

@@ -48,6 +48,7 @@ def chain(client: RawFeed) -> list[int]:
     return [seq(event["cursor"]) for event in client.events]
 
 
+@pytest.mark.once
 async def test_hints_cross_processes_and_losing_them_only_delays(reader: Reader) -> None:
     """feed-51: Valkey stopped, restarted and full; between a daphne and a uvicorn nothing is lost"""
     port = free_port()
@@ -84,6 +85,7 @@ async def set_max_memory(url: str, most: str) -> None:
         await valkey.config_set("maxmemory", most)
 
 
+@pytest.mark.once
 async def test_without_a_channel_layer_processes_poll(reader: Reader) -> None:
     """feed-51, feed-19: no layer at all; each of 30 transactions on two servers, in order"""
     with two_servers(LIVEREFERRALS=SETTINGS) as servers:
@@ -94,6 +96,7 @@ async def test_without_a_channel_layer_processes_poll(reader: Reader) -> None:
     assert [chain(client) for client in clients] == [list(range(1, 31))] * 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("change", ["revoked", "deleted", "inactive"])
 async def test_revocation_reaches_another_process_at_once(valkey_layer: str, hinted: HostServer, change: str) -> None:
     """feed-8, feed-9: by a hint over the channel layer, where the process itself looks every five seconds"""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.servers import HostServer
     from tests.streaming.conftest import Reader
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 async def test_poll_answers_at_once_where_there_is_something(server: HostServer, reader: Reader) -> None:

@@ -13,9 +13,11 @@ from django.test import Client
 from livereferrals.events.models import EventLog
 from livereferrals.streaming import tokens
 from tests.servers import HostServer, host_server
-from tests.streaming.clients import OUR_CODE
+from tests.streaming.clients import OUR_CODE, feed
 from tests.streaming.conftest import SETTINGS, Reader, make_reader
+from tests.streaming.test_fuzz import watchers
 from tests.streaming.twins import ask, bearer, event_source
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +114,12 @@ async def test_plain_request_is_refused_where_tls_is_required(reader: Reader) ->
     with host_server("uvicorn", LIVEREFERRALS=SETTINGS | {"FEED_REQUIRE_TLS": True}, **proxied) as server:
         for headers in ({}, {"X-Forwarded-Proto": "http"}, {"X-Forwarded-Ssl": "on"}):
             assert (await ask(server, "poll", reader.token, headers=headers)).told == (403, "forbidden")
-        assert (await ask(server, "poll", reader.token, headers={"X-Forwarded-Proto": "https"})).status == 200
+            async with feed(server, reader.token, headers=headers) as socket:
+                assert (await socket.ending())[1] == 4503
+        secure = {"X-Forwarded-Proto": "https"}
+        assert (await ask(server, "poll", reader.token, headers=secure)).status == 200
+        async with feed(server, reader.token, headers=secure) as socket:
+            assert (await socket.receive())["type"] == "hello"
 
 
 def revoke(reader: Reader) -> None:
@@ -129,6 +136,7 @@ def switch_off(reader: Reader) -> None:
     reader.partner.save()
 
 
+@pytest.mark.once
 async def test_open_streams_and_polls_end_with_their_token(uvicorn: HostServer, transactional_db: None) -> None:
     """feed-8, feed-9, feed-17: within 10 s, in the process that did not revoke, without a channel layer"""
     ends = {revoke: ("token_revoked", 401), switch_off: ("forbidden", 403), narrow: ("resync", 200)}
@@ -158,6 +166,7 @@ async def test_renumbered_log_ends_streams_and_polls(server: HostServer, reader:
     waiting = asyncio.ensure_future(ask(server, "poll", reader.token, cursor=cursor, wait=30))
     async with event_source(server, reader.token) as client:
         await client.until("caught_up")
+        await eventually(lambda: watchers(2), timeout_s=20)  # the poll waits, too
         await database_sync_to_async(EventLog.objects.update)(epoch="another1")
         last = await client.ending()
     assert last is not None

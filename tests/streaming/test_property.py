@@ -96,6 +96,8 @@ async def test_each_watcher_gets_exactly_the_log_between_its_cursors(servers: li
                 group.create_task(watcher.watch(done))
             group.create_task(restart_by_chance(servers, history, done))
             await asyncio.sleep(SECONDS)
+            # A busy machine needs longer until everything has happened.
+            await eventually(lambda: has_seen_all(history), timeout_s=45, what="Each kind of thing that can happen")
             stop.set()
             done.set()
     finally:
@@ -114,8 +116,13 @@ async def test_each_watcher_gets_exactly_the_log_between_its_cursors(servers: li
         assert watcher.place >= head
     said = f"{history.acts}, {len(history.committed)} events, {sum(len(w.runs) for w in watchers)} runs"
     print(said)  # noqa: T201 - for those who let it soak
-    assert {"prune", "new epoch", "watcher left", "closed with 4511"} <= history.acts.keys(), said
-    assert any(act.startswith("server ") for act in history.acts), said
+
+
+def has_seen_all(history: History) -> bool:
+    """Whether a run was one that proves something."""
+    acts = history.acts.keys()
+    wanted = {"prune", "new epoch", "watcher left", "closed with 4511"}
+    return wanted <= acts and any(act.startswith("server ") for act in acts)
 
 
 def all_numbered() -> bool:

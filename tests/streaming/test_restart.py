@@ -11,19 +11,7 @@ from tests.servers import host_server
 from tests.streaming.clients import feed, seq
 from tests.streaming.conftest import SETTINGS, Reader
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-async def test_stopped_daphne_says_goodbye(reader: Reader) -> None:
-    """feed-48: on a small scale"""
-    with host_server("daphne", LIVEREFERRALS=SETTINGS | {"FEED_HEARTBEAT": 1}) as server:
-        async with feed(server, reader.token) as client:
-            # A connection younger than a second may not be cancelled: daphne looks at them once a second.
-            await client.until("heartbeat")
-            await client.until("heartbeat")
-            _, (goodbye, code) = await asyncio.gather(asyncio.to_thread(server.stop), client.ending())
-    assert goodbye is not None
-    assert (goodbye["type"], goodbye["reason"], code) == ("goodbye", "restart", 4000)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 async def test_killed_server_loses_nothing(reader: Reader) -> None:

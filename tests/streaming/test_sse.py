@@ -19,7 +19,7 @@ from tests.streaming.twins import ask, event_source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,6 @@ async def test_quiet_stream_gets_heartbeats(compressing: HostServer, reader: Rea
     assert client.last_id == client.position
 
 
-@pytest.mark.once
 async def test_stream_is_never_compressed(compressing: HostServer, reader: Reader) -> None:
     """feed-54: behind a middleware that compresses, events arrive as they are and at once; a poll may be compressed"""
     asking = {"Accept-Encoding": "gzip"}

@@ -34,6 +34,7 @@ def offering(text: str) -> list[str]:
     return [PROTOCOL, f"livereferrals.ticket.{text}"]
 
 
+@pytest.mark.once
 async def test_ticket_is_shown_once_and_stored_as_a_hash(server: HostServer, reader: Reader) -> None:
     """feed-11: and the answer is not kept by anybody on the way"""
     answer = await ask(server, "ticket", reader.token, method="POST")
@@ -46,6 +47,7 @@ async def test_ticket_is_shown_once_and_stored_as_a_hash(server: HostServer, rea
     assert timedelta(seconds=59) < row.expires_at - row.created_at <= timedelta(seconds=61)
 
 
+@pytest.mark.once
 async def test_ticket_opens_one_connection(server: HostServer, reader: Reader) -> None:
     """feed-11: as a subprotocol, which is not echoed, or in the URL; the second use is refused on every transport"""
     text = await new_ticket(server, reader)
@@ -62,6 +64,7 @@ async def test_ticket_opens_one_connection(server: HostServer, reader: Reader) -
         assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
+@pytest.mark.once
 async def test_ticket_works_in_the_url(server: HostServer, reader: Reader) -> None:
     """feed-11: a refusal for another reason leaves it whole"""
     await database_sync_to_async(reader.append)(2)
@@ -81,6 +84,7 @@ def hasty(django_db_setup: None, django_db_blocker: Any) -> Iterator[HostServer]
         yield running
 
 
+@pytest.mark.once
 async def test_connection_outlives_its_ticket(hasty: HostServer, reader: Reader) -> None:
     """feed-12, feed-11: an unused one is void by then"""
     unused = await new_ticket(hasty, reader)
@@ -97,6 +101,7 @@ async def test_connection_outlives_its_ticket(hasty: HostServer, reader: Reader)
         await stream.until_events(1)
 
 
+@pytest.mark.once
 async def test_connection_ends_with_the_token_of_its_ticket(daphne: HostServer, reader: Reader) -> None:
     """feed-12, feed-8: it lives as long as the token"""
     text = await new_ticket(daphne, reader)
