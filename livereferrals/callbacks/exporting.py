@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from livereferrals.callbacks.models import Delivery
 from livereferrals.events.models import Event
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-ABOUT = (
+ABOUT = gettext_lazy(
     "This is everything that the referral programme of this site stores about you: the browsers that we knew you by, the "
     "referral links that you followed, what you did afterwards that a partner was credited for, and what partners were told."
 )
@@ -33,7 +34,7 @@ def export_user(user: Any) -> dict[str, Any]:
     ids = [confirmation.pk for confirmation in confirmations]
     events = Event.objects.filter(Q(user=str(user.pk)) | Q(visitor__in=[visitor.pk for visitor in visitors]))
     return {
-        "about": ABOUT,
+        "about": str(ABOUT),
         "made_at": _time(timezone.now()),
         "browsers": [_browser(visitor) for visitor in visitors],
         "links_followed": [_hit(hit) for hit in hits],

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 from livereferrals.exceptions import InvalidCallBackURL
 
 if TYPE_CHECKING:
@@ -45,16 +48,16 @@ ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 PLAIN = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?-]")
 """What may stand literally in a path or query (RFC 3986, 3.3 and 3.4); `?` is the first query mark or inside it."""
 WORDS: Final = {
-    " ": "A space",
-    "\\": "A backslash",
-    '"': "A quotation mark",
-    "<": "The character <",
-    ">": "The character >",
-    "^": "The character ^",
-    "`": "A backtick",
-    "|": "The character |",
-    "[": "A square bracket",
-    "]": "A square bracket",
+    " ": _("A space cannot stand in an address."),
+    "\\": _("A backslash cannot stand in an address."),
+    '"': _("A quotation mark cannot stand in an address."),
+    "<": _("The character < cannot stand in an address."),
+    ">": _("The character > cannot stand in an address."),
+    "^": _("The character ^ cannot stand in an address."),
+    "`": _("A backtick cannot stand in an address."),
+    "|": _("The character | cannot stand in an address."),
+    "[": _("A square bracket cannot stand in an address."),
+    "]": _("A square bracket cannot stand in an address."),
 }
 
 
@@ -81,7 +84,8 @@ Part = Literal | Placeholder
 def mistake(message: str, position: int, *, hint: str = "", placeholder: str = "") -> InvalidCallBackURL:
     """Return the error for one mistake, its place counted from one in the message."""
     return InvalidCallBackURL(
-        f"{message} {hint}".rstrip() + f" (at character {position + 1})",
+        gettext("%(message)s (at character %(number)s)")
+        % {"message": f"{message} {hint}".rstrip(), "number": position + 1},
         position=position,
         hint=hint,
         placeholder=placeholder,
@@ -91,20 +95,20 @@ def mistake(message: str, position: int, *, hint: str = "", placeholder: str = "
 def authority_mistakes(authority: str, position: int) -> Iterator[InvalidCallBackURL]:
     """Give what is wrong with host and port as text; which hosts may be called is the address guard's matter."""
     if not authority:
-        yield mistake("The host name is missing.", position)
+        yield mistake(gettext("The host name is missing."), position)
     for character, message in (
-        ("{", "A placeholder cannot stand in the host name or port."),
-        ("}", "A placeholder cannot stand in the host name or port."),
-        ("@", "A user name or password cannot stand in the address; use a header."),
-        ("\\", "A backslash cannot stand in the address."),
-        ("%", "A % cannot stand in the host name."),
+        ("{", gettext("A placeholder cannot stand in the host name or port.")),
+        ("}", gettext("A placeholder cannot stand in the host name or port.")),
+        ("@", gettext("A user name or password cannot stand in the address; use a header.")),
+        ("\\", gettext("A backslash cannot stand in the address.")),
+        ("%", gettext("A percent sign cannot stand in the host name.")),
     ):
         if character in authority:
             yield mistake(message, position + authority.index(character))
             return
     for offset, character in enumerate(authority):
         if character.isspace() or not character.isprintable():
-            yield mistake("A space or control character cannot stand in the host name.", position + offset)
+            yield mistake(gettext("A space or control character cannot stand in the host name."), position + offset)
             return
 
 
@@ -130,7 +134,7 @@ class Reader:
                 self._step()
         rest = self._take()
         if self._count > MAX_PLACEHOLDERS:
-            self._complain(f"There are more than {MAX_PLACEHOLDERS} placeholders.", 0)
+            self._complain(gettext("There are more than %(most)s placeholders.") % {"most": MAX_PLACEHOLDERS}, 0)
         if path is None:
             self._check_segments(rest)
             return rest, None
@@ -169,14 +173,16 @@ class Reader:
         elif character == "{":
             self._placeholder()
         else:
-            self._complain("A } without its {.", self.position, hint="Write }} for the character itself.")
+            self._complain(
+                gettext("A } without its {."), self.position, hint=gettext("Write }} for the character itself.")
+            )
             self.position += 1
 
     def _placeholder(self) -> None:
         start = self.position
         end = self.text.find("}", start)
         if end < 0 or "{" in self.text[start + 1 : end]:
-            self._complain("A { without its }.", start, hint="Write {{ for the character itself.")
+            self._complain(gettext("A { without its }."), start, hint=gettext("Write {{ for the character itself."))
             self.position = start + 1
             return
         self._flush()
@@ -185,7 +191,8 @@ class Reader:
         self._check_name(name, start)
         if not FALLBACK.match(fallback):
             self._complain(
-                f"The fallback of {{{name}}} may hold letters, digits, - . _ ~ and %-escapes only.",
+                gettext("The fallback of {%(name)s} may hold letters, digits, - . _ ~ and %%-escapes only.")
+                % {"name": name},
                 start,
                 placeholder=name,
             )
@@ -197,21 +204,32 @@ class Reader:
         if name in MACROS:
             return
         if not name or name.isdigit():
-            self._complain("A placeholder needs a name.", position, hint="For example {confirmation_id}.")
+            self._complain(
+                gettext("A placeholder needs a name."), position, hint=gettext("For example {confirmation_id}.")
+            )
         elif set(name) & set(".[]"):
-            self._complain(f"{{{name}}}: a placeholder is a plain name, without dots and brackets.", position)
+            message = gettext("{%(name)s}: a placeholder is a plain name, without dots and brackets.")
+            self._complain(message % {"name": name}, position)
         elif set(name) & set("!:"):
-            self._complain(f"{{{name}}}: a placeholder is a plain name, without ! and :.", position)
+            message = gettext("{%(name)s}: a placeholder is a plain name, without ! and :.")
+            self._complain(message % {"name": name}, position)
         else:
             near = difflib.get_close_matches(name.strip().lower(), MACROS, n=1, cutoff=0.5)
-            hint = f"Did you mean {{{near[0]}}}?" if near else "See the list of placeholders."
-            self._complain(f"There is no placeholder {{{name}}}.", position, hint=hint, placeholder=name)
+            hint = (
+                gettext("Did you mean {%(name)s}?") % {"name": near[0]}
+                if near
+                else gettext("See the list of placeholders.")
+            )
+            message = gettext("There is no placeholder {%(name)s}.") % {"name": name}
+            self._complain(message, position, hint=hint, placeholder=name)
 
     def _escape(self) -> None:
         found = ESCAPE.match(self.text, self.position)
         if found is None:
             self._complain(
-                "A % must be followed by two hexadecimal digits.", self.position, hint="Write %25 for the character."
+                gettext("A percent sign must be followed by two hexadecimal digits."),
+                self.position,
+                hint=gettext("Write %(encoded)s.") % {"encoded": "%25"},
             )
             self.position += 1
             return
@@ -222,25 +240,32 @@ class Reader:
     def _check_escapes(self, text: str, position: int) -> None:
         for found in ESCAPE.findall(text):
             if (code := int(found[1:], 16)) < 0x20 or code == 0x7F:
-                self._complain(f"{found} is a control character.", position)
+                self._complain(gettext("%(escape)s is a control character.") % {"escape": found}, position)
 
     def _complain_of(self, character: str) -> None:
         if character == "#":
-            self._complain("A fragment (#) is never sent to a server.", self.position, hint="Leave it out.")
+            message, hint = gettext("A fragment (#) is never sent to a server."), gettext("Leave it out.")
         elif not character.isprintable():
-            self._complain(f"The control character U+{ord(character):04X} cannot stand in an address.", self.position)
+            message = gettext("The control character %(code)s cannot stand in an address.") % {
+                "code": f"U+{ord(character):04X}"
+            }
+            hint = ""
         elif character.isascii():
-            word = WORDS.get(character, f"The character {character}")
-            self._complain(f"{word} cannot stand in an address.", self.position, hint=f"Write {quote(character)}.")
+            message = str(WORDS.get(character) or gettext("The character %(character)s cannot stand in an address."))
+            message = message % {"character": character}
+            hint = gettext("Write %(encoded)s.") % {"encoded": quote(character)}
         else:
-            encoded = quote(character, errors="replace")
-            self._complain(f"{character} must be written encoded.", self.position, hint=f"Write {encoded}.")
+            message = gettext("%(character)s must be written encoded.") % {"character": character}
+            hint = gettext("Write %(encoded)s.") % {"encoded": quote(character, errors="replace")}
+        self._complain(message, self.position, hint=hint)
 
     def _check_segments(self, path: tuple[Part, ...]) -> None:
         marks = (part.text if isinstance(part, Literal) else "{}" for part in path)
         for segment in "".join(marks).split("/"):
             if is_dots(segment):
-                self._complain("A path segment cannot be . or ..", 0, hint="Write the path that is meant.")
+                self._complain(
+                    gettext("A path segment cannot be . or .."), 0, hint=gettext("Write the path that is meant.")
+                )
 
 
 def is_dots(segment: str) -> bool:

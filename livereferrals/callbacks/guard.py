@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from django.utils.translation import gettext, gettext_noop
+
 from livereferrals.callbacks import hosts
 from livereferrals.exceptions import InvalidCallBackURL
 
@@ -58,7 +60,7 @@ NEVER_BY_NAME: Final[tuple[Network, ...]] = tuple(
 CARRIERS: Final = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 """Networks whose last 32 bits are an IPv4 address: compatible, translated, NAT64."""
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
-REFUSED_ADDRESS: Final = "refused: private address"
+REFUSED_ADDRESS: Final = gettext_noop("refused: private address")
 """All that anybody is told: inner networks cannot be mapped by reading error messages."""
 
 
@@ -130,7 +132,7 @@ def check_authority(scheme: str, authority: str, *, rules: Rules, plain_http: bo
         InvalidCallBackURL: scheme, host form, port or literal address are refused.
     """
     if scheme != "https" and not (scheme == "http" and plain_http):
-        raise InvalidCallBackURL("The address must begin with https://; plain HTTP is allowed to few.")
+        raise InvalidCallBackURL(gettext("The address must begin with https://; plain HTTP is allowed to few."))
     host, port = hosts.split(authority, default=DEFAULT_PORTS[scheme])
     address: Address | None = hosts.literal(host)
     name = str(address) if address is not None else hosts.map_host(host)
@@ -147,9 +149,15 @@ def _refuse_host(origin: Origin, *, rules: Rules) -> None:
     if origin.address is not None:
         opened = rules.opens_address(origin.address, port)
         if not may_connect(host, port, rules=rules, host=host):
-            raise InvalidCallBackURL(f"This host cannot be called ({REFUSED_ADDRESS}).")
+            raise InvalidCallBackURL(
+                gettext("This host cannot be called (%(cause)s).") % {"cause": gettext(REFUSED_ADDRESS)}
+            )
     elif rules.blocks(host, port) or (not opened and hosts.is_private_name(host)):
-        raise InvalidCallBackURL(f"This host cannot be called ({REFUSED_ADDRESS}).")
+        raise InvalidCallBackURL(
+            gettext("This host cannot be called (%(cause)s).") % {"cause": gettext(REFUSED_ADDRESS)}
+        )
     if port not in rules.ports and not opened:
         known = ", ".join(map(str, rules.ports))
-        raise InvalidCallBackURL(f"Port {port} cannot be called; use one of {known}.")
+        raise InvalidCallBackURL(
+            gettext("Port %(port)s cannot be called; use one of %(known)s.") % {"port": port, "known": known}
+        )

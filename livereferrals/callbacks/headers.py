@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.utils.translation import gettext
+
 MAX_HEADERS: Final = 10
 MAX_VALUE: Final = 1024
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z", re.ASCII)
@@ -50,25 +52,28 @@ def read(stored: object) -> tuple[Header, ...]:
         ValueError: in words for a person.
     """
     if not isinstance(stored, Sequence) or isinstance(stored, str):
-        raise ValueError("Headers are a list of names and values.")  # noqa: TRY004 - one error for all mistakes
+        raise ValueError(gettext("Headers are a list of names and values."))  # noqa: TRY004 - one error for all mistakes
     if len(stored) > MAX_HEADERS:
-        raise ValueError(f"At most {MAX_HEADERS} headers can be sent.")
+        raise ValueError(gettext("At most %(most)s headers can be sent.") % {"most": MAX_HEADERS})
     headers = tuple(_read_one(entry) for entry in stored)
     names = [header.name.lower() for header in headers]
     if len(set(names)) < len(names):
-        raise ValueError("Each header can be given once.")
+        raise ValueError(gettext("Each header can be given once."))
     return headers
 
 
 def _read_one(entry: Any) -> Header:
     if not isinstance(entry, Mapping):
-        raise ValueError("Each header has a name and a value.")  # noqa: TRY004 - as above
+        raise ValueError(gettext("Each header has a name and a value."))  # noqa: TRY004 - as above
     name, value = entry.get("name"), entry.get("value")
     if not isinstance(name, str) or not TOKEN.match(name):
-        raise ValueError(f"{name!r} is no name of a header.")
+        raise ValueError(gettext("“%(name)s” is no name of a header.") % {"name": name})
     lower = name.lower()
     if lower in FORBIDDEN or lower.startswith(FORBIDDEN_STARTS):
-        raise ValueError(f"The header {name} is set by the system.")
+        raise ValueError(gettext("The header %(name)s is set by the system.") % {"name": name})
     if not isinstance(value, str) or len(value) > MAX_VALUE or not VALUE.match(value):
-        raise ValueError(f"The value of {name} may hold up to {MAX_VALUE} printable ASCII characters.")
+        raise ValueError(
+            gettext("The value of %(name)s may hold up to %(most)s printable ASCII characters.")
+            % {"name": name, "most": MAX_VALUE}
+        )
     return Header(name=name, value=value, secret=bool(entry.get("secret")))

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import idna
+from django.utils.translation import gettext
 
 from livereferrals.exceptions import InvalidCallBackURL
 
@@ -29,7 +30,7 @@ def split(authority: str, *, default: int) -> tuple[str, int]:
     """
     found = re.match(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?\Z", authority, re.ASCII)
     if found is None or (found[2] is not None and not 0 < int(found[2]) <= MAX_PORT):
-        raise InvalidCallBackURL("Host and port look like partner.example or partner.example:8443.")
+        raise InvalidCallBackURL(gettext("Host and port look like partner.example or partner.example:8443."))
     return found[1], int(found[2] or default)
 
 
@@ -44,7 +45,7 @@ def literal(host: str) -> IPv6Address | None:
     try:
         return IPv6Address(host[1:-1])
     except ValueError as error:
-        raise InvalidCallBackURL("What stands in square brackets is no IPv6 address.") from error
+        raise InvalidCallBackURL(gettext("What stands in square brackets is no IPv6 address.")) from error
 
 
 def quad(host: str) -> IPv4Address | None:
@@ -60,7 +61,7 @@ def quad(host: str) -> IPv4Address | None:
     try:
         return IPv4Address(host)
     except ValueError as error:
-        raise InvalidCallBackURL("A numeric host must be an address like 198.51.100.7.") from error
+        raise InvalidCallBackURL(gettext("A numeric host must be an address like 198.51.100.7.")) from error
 
 
 def map_host(host: str) -> str:
@@ -75,7 +76,7 @@ def map_host(host: str) -> str:
         mapped = idna.uts46_remap(host, std3_rules=True)
         ascii_host = mapped if mapped.isascii() else idna.encode(mapped).decode("ascii")
     except idna.IDNAError as error:
-        raise InvalidCallBackURL(f"{host} is no host name.") from error
+        raise InvalidCallBackURL(gettext("%(host)s is no host name.") % {"host": host}) from error
     if len(ascii_host) > 253 or not all(LABEL.match(label) for label in ascii_host.split(".")):
-        raise InvalidCallBackURL(f"{host} is no host name.")
+        raise InvalidCallBackURL(gettext("%(host)s is no host name.") % {"host": host})
     return ascii_host

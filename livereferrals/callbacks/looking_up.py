@@ -38,7 +38,7 @@ def warning_about(url: str, *, plain_http: bool, resolver: AbstractResolver | No
         "The host %(host)s cannot be called at present (%(cause)s). Calls will fail until its name leads elsewhere."
     ) % {
         "host": origin.host,
-        "cause": guard.REFUSED_ADDRESS,
+        "cause": _(guard.REFUSED_ADDRESS),
     }
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
 from livereferrals.callbacks import grammar
 from livereferrals.callbacks.grammar import MACROS, Literal, Part, Placeholder
 from livereferrals.exceptions import InvalidCallBackURL, Unrenderable
@@ -69,11 +72,14 @@ class Template:
         found = []
         if method == "GET" and not self.names & IDENTIFYING:
             found.append(
-                "Nothing in this address tells one event from another."
-                " Add {delivery_id}, {confirmation_id} or {reference}, so that a repeat can be recognised."
+                gettext(
+                    "Nothing in this address tells one event from another."
+                    " Add {delivery_id}, {confirmation_id} or {reference}, so that a repeat can be recognised."
+                )
             )
         found.extend(
-            f"The parameter {name!r} looks like a secret: anybody who may see this address can read it."
+            gettext("The parameter “%(name)s” looks like a secret: anybody who may see this address can read it.")
+            % {"name": name}
             for name in _secret_parameters(self.query or ())
         )
         return found
@@ -94,10 +100,18 @@ def parse(template: str) -> Template:
 def examine(template: str) -> tuple[Template | None, list[InvalidCallBackURL]]:
     """Return the parsed template, or none and every mistake in it."""
     if len(template) > MAX_TEMPLATE:
-        return None, [grammar.mistake(f"The address is longer than {MAX_TEMPLATE:,} characters.", MAX_TEMPLATE)]
+        return None, [
+            grammar.mistake(
+                gettext("The address is longer than %(most)s characters.")
+                % {"most": number_format(MAX_TEMPLATE, force_grouping=True)},
+                MAX_TEMPLATE,
+            )
+        ]
     start = grammar.SCHEME.match(template)
     if start is None:
-        return None, [grammar.mistake("The address must begin with https://, then the partner's host name.", 0)]
+        return None, [
+            grammar.mistake(gettext("The address must begin with https://, then the partner's host name."), 0)
+        ]
     mistakes = list(grammar.authority_mistakes(start[2], start.start(2)))
     reader = grammar.Reader(template, start.end())
     path, query = reader.read()
