@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals.admin import asking
+from livereferrals.admin import asking, erasures
 from livereferrals.admin.choices import ClaimedFilter, ClaimedVisitorFilter, ConfirmedFilter, FlagFilter
 from livereferrals.admin.exporting import ExportAdmin
 from livereferrals.admin.filters import DayFilter, LinkFilter, PartnerFilter, link_pks
@@ -82,14 +82,13 @@ class VisitorAdmin(Styled, ToolsAdmin, LookOnlyAdmin):
         return by_user | Q(legacy_id=int(text)) if is_number else by_user
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page that says which hit would be credited."""
-        return [asking.url_pattern(self), *super().get_urls()]
+        """Add the page that says which hit would be credited, and the one that erases a person's data."""
+        return [asking.url_pattern(self), erasures.url_pattern(self), *super().get_urls()]
 
     def get_tools(self, request: HttpRequest, obj: Model) -> list[Tool]:
-        """Offer the question that people ask of a visitor (A-14)."""
-        if not asking.may_ask(request):
-            return []
-        return [Tool(label=_("Which hit would get it?"), url=asking.address(obj))]
+        """Offer the question that people ask of a visitor (A-14), and the erasure of its user's data."""
+        asked = [Tool(label=_("Which hit would get it?"), url=asking.address(obj))] if asking.may_ask(request) else []
+        return [*asked, *erasures.tools(request, obj)]
 
 
 @admin.register(ReferralHit)

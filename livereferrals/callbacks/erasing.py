@@ -9,9 +9,11 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from django.contrib.auth import get_user_model
 from django.db import connections, router, transaction
+from django.utils.translation import gettext
 
-from livereferrals.callbacks import clock
+from livereferrals.callbacks import clock, recording
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState, EndReason
 from livereferrals.callbacks.notices import delivery_entry
 from livereferrals.events import erasure, log
@@ -57,7 +59,7 @@ def erase_user(user: Any, *, by: Any = None) -> Erased:
 
     Args:
         user: the user, or its primary key.
-        by: who asked for it, for the log of the project.
+        by: who asked for it: an entry in the admin's log, and in the log of the process, says so.
     """
     user_pk = getattr(user, "pk", user)
     if not connections[_alias()].in_atomic_block:
@@ -68,6 +70,9 @@ def erase_user(user: Any, *, by: Any = None) -> Erased:
         traces = forgetting.lock(user_pk)
         cancelled = sum(_erase_deliveries(chunk) for chunk in _chunks(traces.confirmations))
         forgetting.erase(traces, user_pk=user_pk)
+        # Its number only: an entry with the name would be the next thing to erase.
+        said = gettext("Personal data of the referrals erased.")
+        recording.record(by, [get_user_model()(pk=user_pk)], said, action="erasure.recorded", shown=f"user {user_pk}")
 
         # A function with a name: Django logs the `__qualname__` of a hook that fails.
         def erase_events() -> None:

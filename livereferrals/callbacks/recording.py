@@ -20,10 +20,11 @@ CHANGE = 2
 LONGEST_NAME = 200
 
 
-def record(by: Any, rows: Sequence[Model], said: str, *, action: str) -> None:
+def record(by: Any, rows: Sequence[Model], said: str, *, action: str, shown: str | None = None) -> None:
     """Write one entry for each row, in the caller's transaction; `by` is a user, or `None` for a command.
 
-    One insert. A host without Django's admin has the line in the log of the process alone.
+    `shown` stands for the rows' own names, where those must not be kept. One insert. A host without Django's admin has
+    the line in the log of the process alone.
     """
     if not rows:
         return
@@ -37,7 +38,7 @@ def record(by: Any, rows: Sequence[Model], said: str, *, action: str) -> None:
             user_id=by.pk,
             content_type=kind,
             object_id=str(row.pk),
-            object_repr=str(row)[:LONGEST_NAME],
+            object_repr=(str(row) if shown is None else shown)[:LONGEST_NAME],
             action_flag=CHANGE,
             change_message=said,
         )
