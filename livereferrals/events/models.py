@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from livereferrals import ids
 
@@ -11,11 +12,11 @@ from livereferrals import ids
 class EventType(models.TextChoices):
     """What happened; the same word on every channel."""
 
-    HIT = "hit", "hit"
-    CLAIM = "claim", "claim"
-    CONFIRMATION = "confirmation", "confirmation"
-    REVERSAL = "reversal", "reversal"
-    DELIVERY = "delivery", "delivery"
+    HIT = "hit", _("hit")
+    CLAIM = "claim", _("claim")
+    CONFIRMATION = "confirmation", _("confirmation")
+    REVERSAL = "reversal", _("reversal")
+    DELIVERY = "delivery", _("delivery")
 
 
 class Event(models.Model):
@@ -26,20 +27,26 @@ class Event(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
-    seq = models.BigIntegerField(null=True, unique=True, help_text="Place in the log, given after commit.")
-    type = models.CharField(max_length=12, choices=EventType)
-    occurred_at = models.DateTimeField(help_text="When it happened.")
-    numbered_at = models.DateTimeField(null=True, help_text="When it got its number; never goes back.")
-    partner = models.CharField(max_length=8, blank=True, help_text="The partner's uid; empty: the house's own.")
-    link = models.UUIDField(null=True)
-    link_identifier = models.CharField(max_length=50, blank=True)
-    visitor = models.UUIDField(null=True, help_text="For erasure; the partner sees the one in `data`.")
+    seq = models.BigIntegerField(
+        _("number"), null=True, unique=True, help_text=_("Place in the log, given after commit.")
+    )
+    type = models.CharField(_("type"), max_length=12, choices=EventType)
+    occurred_at = models.DateTimeField(_("time"), help_text=_("When it happened."))
+    numbered_at = models.DateTimeField(
+        _("numbered"), null=True, help_text=_("When it got its number; never goes back.")
+    )
+    partner = models.CharField(
+        _("partner"), max_length=8, blank=True, help_text=_("The partner's uid; empty: the house's own.")
+    )
+    link = models.UUIDField(_("link"), null=True)
+    link_identifier = models.CharField(_("link's identifier"), max_length=50, blank=True)
+    visitor = models.UUIDField(_("visitor"), null=True, help_text=_("For erasure; the partner sees the one in `data`."))
     user = models.CharField(max_length=64, blank=True, help_text="The user's primary key as text; never sent.")
-    data = models.JSONField(default=dict)
+    data = models.JSONField(_("data"), default=dict)
 
     class Meta:
-        verbose_name = "event"
-        verbose_name_plural = "events"
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         constraints = [
             models.CheckConstraint(
                 condition=Q(seq__isnull=True, numbered_at__isnull=True) | Q(seq__gt=0, numbered_at__isnull=False),
@@ -116,6 +123,7 @@ class ProcessStatus(models.Model):
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     hub_seq = models.BigIntegerField(null=True)
+    hub_lag = models.PositiveBigIntegerField(default=0, help_text="How far behind the log its hub was then.")
     watchers = models.PositiveIntegerField(default=0, help_text="Open feed connections.")
     worker = models.BooleanField(default=False, help_text="Whether it makes deliveries.")
     screens = models.PositiveIntegerField(default=0, help_text="Open live sockets of the dashboard.")

@@ -50,8 +50,16 @@ class Delivery(models.Model):
     """One confirmation (or reversal, or test) owed to one subscription."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
-    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
-    confirmation = models.ForeignKey(Confirmation, null=True, on_delete=models.PROTECT, related_name="deliveries")
+    subscription = models.ForeignKey(
+        Subscription,
+        verbose_name=_("subscription"),
+        on_delete=models.PROTECT,
+        related_name="deliveries",
+        db_index=False,
+    )
+    confirmation = models.ForeignKey(
+        Confirmation, verbose_name=_("confirmation"), null=True, on_delete=models.PROTECT, related_name="deliveries"
+    )
     kind = models.CharField(_("kind"), max_length=12, choices=DeliveryKind, default=DeliveryKind.CONFIRMATION)
     event = models.UUIDField(null=True, help_text="The event's id; the log forgets events sooner than this row.")
     payload = models.JSONField(null=True, help_text="The event object as the partner gets it.")

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from livereferrals import ids
 from livereferrals.tracking.models.partners import Partner
@@ -51,7 +52,7 @@ class Confirmation(models.Model):
     extra = models.JSONField(_("extra"), null=True)
     reversed_at = models.DateTimeField(_("reversed"), null=True)
     reversed_micros = models.BigIntegerField(_("reversed amount in millionths"), default=0)
-    origin = models.CharField(max_length=10, choices=Origin, default=Origin.WEB)
+    origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.WEB)
 
     class Meta:
         verbose_name = _("confirmation")
@@ -105,7 +106,7 @@ class ReversalReason(models.TextChoices):
     """Why a confirmation was taken back; partners see the code (N-08)."""
 
     REFUND = "refund", _("refund")
-    CANCELLED = "cancelled", _("cancelled")
+    CANCELLED = "cancelled", pgettext_lazy("reversal", "cancelled")
     FRAUD = "fraud", _("fraud")
     DUPLICATE = "duplicate", _("duplicate")
     MISTAKE = "mistake", _("mistake")

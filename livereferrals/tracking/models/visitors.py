@@ -120,7 +120,7 @@ class ReferralHit(models.Model):
     self_referral = models.BooleanField(_("self-referral"), default=False)
     no_consent = models.BooleanField(_("without consent"), default=False)
     confirmed_at = models.DateTimeField(_("confirmed"), null=True)
-    origin = models.CharField(max_length=10, choices=Origin, default=Origin.WEB)
+    origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.WEB)
 
     objects = HitQuerySet.as_manager()
 
