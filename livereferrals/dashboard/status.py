@@ -36,6 +36,7 @@ PROBLEMS: Final[dict[str, _StrPromise]] = {
     "rollups": gettext_lazy("The totals lag behind the log: no process keeps house. Start a worker."),
 }
 CHORES: Final[dict[str, _StrPromise]] = {
+    "rollups": gettext_lazy("Totals brought up to date"),
     "events": gettext_lazy("Old events removed from the log"),
     "hits": gettext_lazy("Old hits emptied of what is personal"),
     "visitors": gettext_lazy("Old visitors removed"),
@@ -180,7 +181,7 @@ def _processes(found: System) -> Table:
             Heading(key="behind", label=gettext("Slowest behind"), numeric=True, minor=True),
             Heading(key="screens", label=gettext("Dashboards"), numeric=True),
         ),
-        rows=tuple(_row(process, head=found.head) for process in found.processes),
+        rows=tuple(_row(process) for process in found.processes),
         empty=Empty(
             title=gettext("No process has said anything yet"),
             text=gettext("Servers and workers say every few seconds that they live."),
@@ -188,13 +189,12 @@ def _processes(found: System) -> Table:
     )
 
 
-def _row(process: Process, *, head: int) -> TableRow:
+def _row(process: Process) -> TableRow:
     host, pid, _start = [*process.name.rsplit(":", 2), "", ""][:3]
     kind = str(KINDS.get(process.kind, process.kind))
     if process.kind == "server" and process.worker:
         kind = gettext("server with worker")
     number = wording.whole_number
-    lag = None if process.hub_seq is None else max(0, head - process.hub_seq)
     return TableRow(
         id=f"process-{pid}-{process.started_at:%Y%m%d%H%M%S%f}",
         tone="neutral" if process.alive else "bad",
@@ -204,7 +204,7 @@ def _row(process: Process, *, head: int) -> TableRow:
             Cell(text=gettext("lives") if process.alive else gettext("gone"), tone="good" if process.alive else "bad"),
             Cell(time=process.seen_at),
             Cell(time=process.started_at),
-            Cell(text=wording.NONE if lag is None else _place(process.hub_seq or 0, lag)),
+            Cell(text=wording.NONE if process.hub_seq is None else _place(process.hub_seq, process.hub_lag)),
             Cell(text=number(process.watchers)),
             Cell(text=number(process.behind)),
             Cell(text=number(process.screens)),

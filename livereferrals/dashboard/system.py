@@ -44,7 +44,9 @@ class Process:
     worker: bool
     """Whether it makes deliveries."""
     hub_seq: int | None
-    """How far its hub has read; nothing while nobody watches."""
+    """How far its hub had read; nothing while nobody watches."""
+    hub_lag: int
+    """How far behind the log that was."""
     watchers: int
     screens: int
     behind: int
@@ -85,8 +87,8 @@ class System:
 
     @property
     def lag(self) -> int:
-        """How far the hub that has read least is behind the log."""
-        return max((self.head - process.hub_seq for process in self.living if process.hub_seq is not None), default=0)
+        """How far the slowest hub was behind the log when it said so."""
+        return max((process.hub_lag for process in self.living), default=0)
 
     @property
     def heartbeat(self) -> datetime | None:
@@ -136,6 +138,7 @@ class System:
                     "seen_at": _iso(process.seen_at),
                     "worker": process.worker,
                     "hub_seq": process.hub_seq,
+                    "hub_lag": process.hub_lag,
                     "watchers": process.watchers,
                     "screens": process.screens,
                     "behind": process.behind,
@@ -151,7 +154,7 @@ def look() -> System:
     now = timezone.now()
     unnumbered, since = _unnumbered()
     layer = get_channel_layer()
-    processes = ProcessStatus.objects.order_by("-seen_at")[:SHOWN]
+    processes = list(ProcessStatus.objects.order_by("-seen_at")[:SHOWN])
     return System(
         cursor=f"{row.epoch}.{row.head}",
         time=now,
@@ -166,7 +169,10 @@ def look() -> System:
         works_at=conf.callbacks.WORKER,
         feed_retention=conf.settings.FEED_RETENTION,
         retention=conf.settings.RETENTION,
-        chores=tuple(Chore.objects.order_by("name").values_list("name", "done_at")),
+        chores=(
+            ("rollups", _last_rolled_up(processes)),
+            *Chore.objects.order_by("name").values_list("name", "done_at"),
+        ),
         processes=_in_order([_process(each, now=now) for each in processes]),
     )
 
@@ -193,10 +199,17 @@ def _process(row: ProcessStatus, *, now: datetime) -> Process:
         alive=row.seen_at > now - SILENT_FOR and not is_gone(row.pk),
         worker=row.worker,
         hub_seq=row.hub_seq,
+        hub_lag=row.hub_lag,
         watchers=row.watchers,
         screens=row.screens,
         behind=max(map(int, row.behind.values()), default=0),
     )
+
+
+def _last_rolled_up(rows: Sequence[ProcessStatus]) -> datetime | None:
+    """Return when the totals were last brought forward; every process that keeps house does it every few seconds."""
+    said = [datetime.fromisoformat(text) for row in rows if (text := row.housekeeping.get("rollups"))]
+    return max(said, default=None)
 
 
 def _in_order(processes: Sequence[Process]) -> tuple[Process, ...]:

@@ -23,6 +23,7 @@ from django.db import router
 
 from livereferrals.callbacks import clock
 from livereferrals.callbacks.processes import is_gone, this_process
+from livereferrals.events import log
 from livereferrals.events.models import ProcessStatus
 from livereferrals.streaming import reading
 from livereferrals.streaming.models import FeedToken
@@ -118,9 +119,13 @@ def part() -> None:
 
 
 def _put(said: dict[str, Any], *, once: dict[str, Any]) -> None:
-    """Write the process's row; `once` goes into a new one only."""
+    """Write the process's row; `once` goes into a new one only.
+
+    How far behind its hub is, is told by the process: whoever reads this seconds later sees a newer log.
+    """
     now = clock.now(router.db_for_write(ProcessStatus))
-    said = said | {"seen_at": now}
+    lag = 0 if said["hub_seq"] is None else max(0, log.bounds().head - said["hub_seq"])
+    said = said | {"seen_at": now, "hub_lag": lag}
     _, is_new = _rows().update_or_create(
         pk=this_process(), defaults=said, create_defaults=said | once | {"started_at": now}
     )

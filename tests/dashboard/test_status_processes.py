@@ -11,7 +11,8 @@ import pytest
 from django.db import DatabaseError
 
 from livereferrals.callbacks.processes import this_process
-from livereferrals.events.models import ProcessStatus
+from livereferrals.events import log
+from livereferrals.events.models import EventLog, ProcessStatus
 from livereferrals.housekeeping.reporting import Reporter
 from livereferrals.streaming import processes
 from livereferrals.streaming.processes import Life
@@ -37,10 +38,14 @@ def row() -> ProcessStatus:
 
 def test_row_stays_when_the_last_feed_client_has_left() -> None:
     """dashboard-1: a process that says it lives is there whether anybody is connected or not"""
+    log.load_log()
     processes.say_alive(Life(kind="server", worker=True, hub_seq=5, screens=2, chores={"rollups": "2026-05-01"}))
     processes.write(hub_seq=6, watchers=1, behind={"a": 3, "b": 0})
     found = row()
     assert (found.kind, found.worker, found.hub_seq, found.screens) == ("server", True, 6, 2)
+    EventLog.objects.update(head=9)
+    processes.write(hub_seq=6, watchers=1, behind={"a": 3, "b": 0})
+    assert row().hub_lag == 3
     assert (found.watchers, found.behind, found.housekeeping) == (1, {"a": 3}, {"rollups": "2026-05-01"})
     processes.clear()
     found = row()
