@@ -33,17 +33,24 @@ PARTNER_OF: Final[dict[type[models.Model], str]] = {
     DailyPartnerTotal: "partner",
 }
 """How a row leads to its partner's uid."""
+KEYED: Final = frozenset({ReferralLink, ReferralHit, Confirmation})
+"""Long lists that are narrowed by the partners' keys, not by a join: given the join, PostgreSQL expects any partner's rows
+to be many and reads everybody's by time until it has found enough (a million hits: 600 ms instead of 20)."""
 
 
 def visible(rows: models.QuerySet[Row], *, rights: Rights) -> models.QuerySet[Row]:
-    """Return those of the rows that the viewer may see: all, or those of the viewer's own partners.
+    """Return those of the rows that the viewer may see: all, or those of the viewer's own partners. At most one query.
 
     Raises:
         KeyError: nobody has said how rows of this model lead to a partner, so that a partner's login sees none of them.
     """
     if rights.partners is None:
         return rows
-    return rows.filter(**{f"{PARTNER_OF[rows.model]}__in": sorted(rights.partners)})
+    uids = sorted(rights.partners)
+    if rows.model in KEYED:
+        keys = Partner.objects.using(rows.db).filter(uid__in=uids).values_list("pk", flat=True)
+        return rows.filter(partner__in=list(keys))
+    return rows.filter(**{f"{PARTNER_OF[rows.model]}__in": uids})
 
 
 def new_events(shown: Cursor | None, head: Cursor | None, *, rights: Rights) -> int:

@@ -50,13 +50,16 @@ OFF = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")
 """What PostgreSQL would rather do with a handful of rows."""
 
 
-def statement(module: ModuleType, query: str) -> str:
+STAFF = Rights(amounts=True, codenames=frozenset(CODENAMES))
+
+
+def statement(module: ModuleType, query: str, *, rights: Rights = STAFF) -> str:
     """Return the statement that reads the rows of the list."""
     page = module.PAGE
     viewpoint = Viewpoint(
         view=page.name,
         filters=Filters.parse(query, page.fields)[0],
-        rights=Rights(amounts=True, codenames=frozenset(CODENAMES)),
+        rights=rights,
         language="en",
         zone="UTC",
     )
@@ -97,6 +100,20 @@ def test_list_is_read_by_an_index(case: str) -> None:
     table = module.LISTING.rows(_nobody(), None).model._meta.db_table
     assert not [step for step in steps if is_slow(step, table)], steps
     assert any(index in step for step in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("module", "index"),
+    [(hits, "lr_hit_partner"), (confirmations, "lr_confirmation_partner")],
+    ids=["hits", "confirmations"],
+)
+def test_login_of_a_partner_reads_its_own_rows_alone(module: ModuleType, index: str) -> None:
+    """dashboard.md 10, dashboard-38: by the partner's index, without a join that would read everybody's"""
+    partner = make_partner()
+    make_confirmation(hit=make_hit(link=home_link(partner)))
+    sql = statement(module, "", rights=Rights(amounts=True, partners=frozenset({partner.uid})))
+    assert 'partner_id" IN (' in sql
+    assert any(index in step for step in plan(sql))
 
 
 def _nobody() -> Viewpoint:
