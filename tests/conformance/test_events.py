@@ -37,10 +37,11 @@ async def test_event_has_every_field(driver: Driver, reader: Reader) -> None:
 
 
 async def test_partner_gets_nothing_of_another(target: Target, driver: Driver, transport: str) -> None:
-    """feed-16: nor anything of the house's"""
+    """feed-16: nor anything of the house's, neither as it happens nor as history"""
     foreign = await driver.token(of="other")
     async with target.read(transport) as mine, target.read(transport, token=foreign) as theirs:
         await asyncio.gather(mine.ready(), theirs.ready())
+        start = mine.position
         own: list[str] = []
         others: list[str] = []
         for _ in range(4):
@@ -49,6 +50,9 @@ async def test_partner_gets_nothing_of_another(target: Target, driver: Driver, t
             await driver.append(20, of="house")
         await asyncio.gather(mine.until_events(80), theirs.until_events(80))
     assert (mine.ids(), theirs.ids()) == (own, others)
+    async with target.read(transport, cursor=start) as again:
+        await again.until_events(80)
+    assert again.ids() == own
 
 
 async def test_scopes_decide_what_is_sent(target: Target, driver: Driver) -> None:
