@@ -67,6 +67,10 @@ ifneq ($(NPM),)
 	$(NPM) --prefix frontend run --silent types
 endif
 
+.PHONY: messages
+messages: $(VENV)/installed-dev ## Bring the translations up to date; needs GNU gettext, as nothing else does
+	@.ci/messages
+
 .PHONY: build
 build: $(VENV)/installed-dev ## Build wheel and sdist into dist/
 	$(BIN)/python -m build --no-isolation

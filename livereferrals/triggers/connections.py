@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db.models import Model
+from django.utils.translation import gettext
 
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.triggers import catalogue, firings, registry
@@ -57,9 +58,9 @@ def _connection(entry: Declared, resolved: Resolved | None) -> Connection:
     problems = [problem.message for problem in registry.problems_of(entry)]
     is_there = resolved is not None and registry.hears(resolved)
     if resolved is not None and not is_there:
-        problems.append(f"something has disconnected {trigger.name!r} from its signal since the start")
+        problems.append(gettext("something has disconnected it from its signal since the start"))
     elif resolved is None and not problems:
-        problems.append(f"{trigger.name!r} could not be connected when this process started; start it again")
+        problems.append(gettext("it could not be connected when this process started; start that again"))
     elif resolved is not None and (deaf := _replaced(resolved)):
         problems.append(deaf)
     return Connection(
