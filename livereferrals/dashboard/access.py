@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VIEW_DASHBOARD = "view_dashboard"
 VIEW_AMOUNTS = "view_amounts"
+VIEW_TOKENS = "view_feedtoken"
 CODENAMES: Final = (
     VIEW_AMOUNTS,
     "view_visitor",
@@ -33,20 +34,13 @@ CODENAMES: Final = (
     "hold_endpoint",
     "send_test_callback",
     "reverse_confirmation",
-    "view_feedtoken",
+    VIEW_TOKENS,
     "manage_tokens",
     "export_referrals",
 )
 """What somebody who may see the dashboard may see or do on it besides; all of them of this app."""
 PARTNERS_OWN: Final = frozenset(
-    {
-        VIEW_AMOUNTS,
-        "view_subscription",
-        "view_delivery",
-        "view_deliveryattempt",
-        "view_feedtoken",
-        "export_referrals",
-    }
+    {VIEW_AMOUNTS, VIEW_TOKENS, "view_subscription", "view_delivery", "view_deliveryattempt", "export_referrals"}
 )
 """What a partner's login may see of what is its own, and take away: what its feed and its own server tell it anyway.
 

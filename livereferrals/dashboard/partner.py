@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext
 
 from livereferrals.callbacks.models import Endpoint, Subscription
-from livereferrals.dashboard import activity, endpoints, gauges, links, pages, partners, sharing
+from livereferrals.dashboard import activity, endpoints, gauges, links, pages, partners, sharing, tokens
 from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
 from livereferrals.dashboard.scoping import visible
 from livereferrals.dashboard.sources import Whose
@@ -153,7 +153,7 @@ def _endpoints(partner: Partner, viewpoint: Viewpoint, *, now: datetime) -> Tabl
 def _tokens(partner: Partner, viewpoint: Viewpoint, moment: Moment) -> Table | None:
     """Return the feed tokens, for those who may see them."""
     rights = viewpoint.rights
-    if not rights.may("view_feedtoken"):
+    if not tokens.may_see(rights):
         return None
     rows = list(
         visible(FeedToken.objects.filter(partner=partner), rights=rights).order_by("-created_at", "pk")[:TOKENS]

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from livereferrals.dashboard import pages, wording
+from livereferrals.dashboard.access import VIEW_TOKENS
 from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.columns import Column
 from livereferrals.dashboard.filters import Field
@@ -54,8 +55,8 @@ class TokensState(State):
 
 
 def may_see(rights: Rights) -> bool:
-    """Whether the viewer may see tokens: a partner's login its own, staff with the permission all of them."""
-    return not rights.is_staff or rights.may(MANAGE)
+    """Whether the viewer may see tokens: a partner's login its own, staff with either permission all of them."""
+    return rights.may(VIEW_TOKENS) or rights.may(MANAGE)
 
 
 def find(subject: str, rights: Rights) -> FeedToken:

@@ -46,6 +46,7 @@ class Side:
     visitor: Visitor
     confirmation: Confirmation
     delivery: Delivery
+    token: str
 
     def subject(self, kind: str) -> object:
         """Return what a page of this kind is about."""
@@ -56,13 +57,14 @@ class Side:
             "confirmation": self.confirmation.pk,
             "delivery": self.delivery.pk,
             "endpoint": self.delivery.subscription_id,
+            "token": self.token,
         }[kind]
 
     @property
     def words(self) -> set[str]:
         """What only somebody who sees this side may read."""
         ids = {str(self.partner.uid), str(self.link.pk), str(self.confirmation.pk), str(self.delivery.pk)}
-        return {self.word, str(self.visitor.pk), str(self.confirmation.hit_id), *ids}
+        return {self.word, self.token, str(self.visitor.pk), str(self.confirmation.hit_id), *ids}
 
     @property
     def people(self) -> set[str]:
@@ -139,6 +141,7 @@ def _happens(word: str, *links: ReferralLink, credited: ReferralLink, warden: Us
         visitor=visitor,
         confirmation=result.confirmation,
         delivery=delivery,
+        token=credited.partner.feed_tokens.get().pk,
     )
 
 
