@@ -14,7 +14,7 @@ from tests.dashboard.makers import make_viewer
 from tests.factories import make_partner, make_staff
 
 if TYPE_CHECKING:
-    from livereferrals.tracking.models import Partner
+    from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink
 
 
 def url_of(name: str, subject: object = "") -> str:
@@ -38,6 +38,12 @@ def partner_browser(**values: object) -> tuple[Client, Partner]:
     return client, make_partner(user=user, **values)
 
 
+def partner_of(row: ReferralLink | ReferralHit | Confirmation) -> Partner:
+    """Return the partner of a row that has one."""
+    assert row.partner is not None
+    return row.partner
+
+
 def page(client: Client, name: str, subject: object = "", **query: str) -> str:
     """Return the markup of a page."""
     answer = client.get(url_of(name, subject), query)
@@ -54,5 +60,5 @@ def exported(client: Client, name: str, **query: str) -> list[dict[str, str]]:
     """Return the rows of a list's export."""
     answer = client.get(url_of(f"{name}_export"), query)
     assert answer.status_code == 200, name
-    text = b"".join(answer.streaming_content).decode()
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined] # an answer that streams
     return list(csv.DictReader(io.StringIO(text)))

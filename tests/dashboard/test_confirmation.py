@@ -11,7 +11,7 @@ from django.test import Client
 from livereferrals import ids
 from livereferrals.events.models import Event, EventType
 from livereferrals.tracking.models import Confirmation, Reversal
-from tests.dashboard.screens import browser, page, partner_browser, row_ids, url_of
+from tests.dashboard.screens import browser, page, partner_browser, partner_of, row_ids, url_of
 from tests.factories import home_link, make_confirmation, make_delivery, make_hit, make_link, make_partner, make_user
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def traced(link: Any = None, **values: Any) -> Confirmation:
         {
             "hit": str(hit.pk),
             "link": hit.link.identifier,
-            "partner": hit.partner.uid,
+            "partner": partner_of(hit).uid,
             "age_s": 60,
             "verdict": "credited",
         },

@@ -11,7 +11,7 @@ from django.test import Client
 
 from livereferrals import api
 from tests.dashboard import makers
-from tests.dashboard.screens import page, partner_browser
+from tests.dashboard.screens import page, partner_browser, partner_of
 from tests.dashboard.sockets import Browser
 from tests.factories import home_link, make_confirmation, make_hit, make_link, make_partner, make_staff
 
@@ -44,7 +44,7 @@ async def test_hit_shows_on_its_partners_and_links_page() -> None:
     """dashboard-3: counters, funnel and activity, byte for byte as a reload would show them"""
     client = await staff_client()
     link = await in_db(make_link)()
-    uid = link.partner.uid
+    uid = partner_of(link).uid
     for view, subject, part in (("partner", uid, "activity"), ("link", link.pk, "funnel")):
         before = await in_db(page)(client, view, subject)
         async with watch(client, view, subject, before) as browser:
@@ -104,7 +104,7 @@ async def test_socket_of_a_foreign_page_is_refused(view: str) -> None:
     client, _own = await in_db(partner_browser)(name="Mine")
     foreign = await in_db(make_confirmation)(reference="F-1", amount="12.50")
     subjects = {
-        "partner": foreign.hit.partner.uid,
+        "partner": partner_of(foreign).uid,
         "link": foreign.hit.link_id,
         "confirmation": foreign.pk,
         "visitor": foreign.visitor_id,
@@ -113,4 +113,4 @@ async def test_socket_of_a_foreign_page_is_refused(view: str) -> None:
         assert await browser.closed() == 4503
     said = str(browser.controls)
     assert "F-1" not in said
-    assert foreign.hit.partner.name not in said
+    assert partner_of(foreign).name not in said
