@@ -13,6 +13,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
+from livereferrals.dashboard import catalogue
+from livereferrals.dashboard.access import CODENAMES, VIEW_DASHBOARD
 from tests.dashboard import hosts, makers
 from tests.dashboard.sockets import Browser, sign_in
 from tests.factories import make_link, make_partner, make_staff, make_user
@@ -20,6 +22,7 @@ from tests.factories import make_link, make_partner, make_staff, make_user
 if TYPE_CHECKING:
     from pytest_django import Settings
 
+DOCUMENT = Path(__file__).parents[2] / "docs/dashboard.md"
 TEMPLATES = Path(__file__).parents[2] / "livereferrals/templates/livereferrals/dashboard"
 ENTRY = {"label": "Shop", "url_name": "home"}
 
@@ -167,6 +170,8 @@ def test_blocks_that_hosts_build_on_are_there(name: str) -> None:
     """dashboard.md 7"""
     found = set(re.findall(r"{% block (\w+) %}", (TEMPLATES / name).read_text()))
     assert BLOCKS[name] <= found
+    text = DOCUMENT.read_text()
+    assert [block for block in sorted(BLOCKS[name]) if f"`{block}`" not in text] == []
 
 
 @pytest.mark.parametrize("block", ["brand", "extra_tabs", "before_regions", "after_regions", "footer"])
@@ -176,6 +181,18 @@ def test_block_of_the_host_shows(own_templates: Path, block: str) -> None:
         '{% extends "livereferrals/dashboard/page.html" %}{% block ' + block + " %}<b>ours</b>{% endblock %}"
     )
     assert "<b>ours</b>" in page(make_staff())
+
+
+def test_url_names_permissions_and_properties_that_hosts_build_on_are_documented() -> None:
+    """dashboard.md 2, 5, 7"""
+    text = DOCUMENT.read_text()
+    css = (TEMPLATES.parents[3] / "frontend/dashboard/src/tokens.css").read_text()
+    names = {page.name for page in catalogue.PAGES} | {
+        f"{page.name}_export" for page in catalogue.PAGES if page.exports
+    }
+    names |= {VIEW_DASHBOARD, *CODENAMES} | set(BLOCKS["base.html"])
+    names |= {name for name in re.findall(r"--lr-[\w-]+", css) if name != "--lr-edge"}
+    assert sorted(name for name in names if f"`{name}`" not in text) == []
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------------
