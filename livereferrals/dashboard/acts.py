@@ -60,7 +60,7 @@ class Question:
     back: str
     problem: str = ""
     """Why the last answer was not done."""
-    form: forms.Form | None = None
+    form: forms.BaseForm | None = None
     hidden: tuple[tuple[str, str], ...] = ()
     more: dict[str, Any] = field(default_factory=dict)
     """What the page of a replay shows besides."""

@@ -56,7 +56,7 @@ class FutureDayField(forms.DateField):
         return end_of(day)
 
 
-class TermsForm(forms.ModelForm):
+class TermsForm(forms.ModelForm):  # type: ignore[type-arg] # generic for the type checker alone
     """A token's name and what it reads."""
 
     reads = forms.MultipleChoiceField(

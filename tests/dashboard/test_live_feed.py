@@ -209,7 +209,8 @@ def test_each_filter_has_an_index_or_a_bound(case: str) -> None:
     """dashboard-57: asked of the database's own plan, in a log of many hits"""
     values, index = CASES[case]
     flood(3_000)
-    wanted = Wanted(**{"upto": 3_000, "rights": EVERYBODY} | values)
+    asked: dict[str, Any] = {"upto": 3_000, "rights": EVERYBODY} | values
+    wanted = Wanted(**asked)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
         if connection.vendor == "postgresql":

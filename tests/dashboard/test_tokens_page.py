@@ -52,7 +52,8 @@ def act(name: str, token: FeedToken) -> str:
 
 
 def a_token(**values: Any) -> FeedToken:
-    return tokens.issue(**{"name": "Warehouse", "partner": make_partner(name="Acme")} | values)[0]
+    terms: dict[str, Any] = {"name": "Warehouse", "partner": make_partner(name="Acme")} | values
+    return tokens.issue(**terms)[0]
 
 
 def fill(client: Client, url: str = NEW, **values: Any) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def test_revoked_token_is_shown_as_such_and_cannot_be_revoked_again(keeper: Clie
     row, text = tokens.issue(name="Warehouse", partner=make_partner())
     url = act("revoke", row)
     assert "within ten seconds" in keeper.get(url).content.decode()
-    assert tokens.verify(text)
+    assert tokens.verify(text).token == row.pk
     assert keeper.post(url).status_code == 302
     with pytest.raises(FeedError):
         tokens.verify(text)
