@@ -1,14 +1,17 @@
-"""Makes the README's pictures: the dashboard of a demo of its own, in the light and in the dark.
+"""Makes pictures of the dashboard of a demo of its own, for a person to look at.
 
-    .venv/bin/python docs/screenshots.py
+    .venv/bin/python docs/screenshots.py                  the README's: the overview, in the light and in the dark
+    .venv/bin/python docs/screenshots.py --pages DIR      every page besides: light and dark, desktop and phone
 
-Needs what `make test` installs: Playwright, and a Chromium, the system's (`CHROMIUM=/path`) or Playwright's own.
+The pages are found as a visitor finds them, by following links from the overview. Needs what `make test` installs: Playwright, and a Chromium, the system's (`CHROMIUM=/path`) or Playwright's own.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -31,6 +34,14 @@ PACE = 4.0
 CONFIRMATIONS = 12
 """How many conversions must have happened before the picture is taken."""
 PATIENCE_S = 240
+SCHEMES = ("light", "dark")
+WINDOWS = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+SETTLED_MS = 1500
+"""New rows have lost their tint by then."""
+LINKS = """() => Array.from(document.querySelectorAll("a[href]:not([download], [target])"), (link) => link.pathname)"""
+LEFT_OUT = re.compile(r"\.\w+$|/logout/$|/feed/")
+ONE_OF_MANY = re.compile(r".*[A-Z0-9].*")
+"""A part of a path that names one of many: an id, a uid."""
 
 
 def free_port() -> int:
@@ -50,22 +61,66 @@ def wait_for_calls(keys: dict[str, Any], page: Any) -> None:
         page.wait_for_timeout(500)
 
 
-def take(browser: Browser, keys: dict[str, Any], scheme: Any) -> None:
-    """Log in as staff and take one picture of the dashboard."""
-    page = browser.new_page(viewport=SIZE, color_scheme=scheme)  # type: ignore[arg-type] # a TypedDict there
+def sign_in(browser: Browser, keys: dict[str, Any], **options: Any) -> Page:
+    """Log in as staff; return the tab with the overview."""
+    page = browser.new_page(**options)
     page.goto(f"{keys['shop']['login_url']}?next=/referrals/")
     page.fill("input[name=username]", keys["staff"]["username"])
     page.fill("input[name=password]", keys["staff"]["password"])
     page.click("main button")
     page.wait_for_url(keys["dashboard_url"])
+    return page
+
+
+def take(browser: Browser, keys: dict[str, Any], scheme: str) -> None:
+    """Take the README's picture of the overview."""
+    page = sign_in(browser, keys, viewport=SIZE, color_scheme=scheme)
     wait_for_calls(keys, page)
-    page.wait_for_timeout(2000)  # New rows have lost their tint by then.
+    page.wait_for_timeout(SETTLED_MS)
     page.screenshot(path=IMAGES / f"dashboard-{scheme}.png")
     page.close()
 
 
+def kind(path: str) -> str:
+    """Name a page by its path, all of one kind alike: `deliveries-one-retry`."""
+    parts = ["one" if ONE_OF_MANY.fullmatch(part) else part for part in path.strip("/").split("/")]
+    return "-".join(parts[1:]) or "overview"
+
+
+def find_pages(page: Page) -> dict[str, str]:
+    """Return an address for each kind of page that links lead to, beginning with the overview."""
+    root = page.evaluate("() => location.pathname")
+    found, waiting = {"overview": root}, [root]
+    while waiting:
+        page.goto(page.url.replace(page.evaluate("() => location.pathname"), waiting.pop(0)).partition("?")[0])
+        for path in page.evaluate(LINKS):
+            if path.startswith(root) and not LEFT_OUT.search(path) and kind(path) not in found:
+                found[kind(path)] = path
+                waiting.append(path)
+    return found
+
+
+def take_all(browser: Browser, keys: dict[str, Any], folder: Path) -> None:
+    """Take every page in each scheme and window."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page = sign_in(browser, keys)
+    pages = find_pages(page)
+    page.close()
+    for scheme in SCHEMES:
+        for window, size in WINDOWS.items():
+            page = sign_in(browser, keys, viewport=size, color_scheme=scheme)
+            for name, path in pages.items():
+                page.goto(keys["dashboard_url"].partition("/referrals/")[0] + path)
+                page.wait_for_timeout(SETTLED_MS)
+                page.screenshot(path=folder / f"{name}-{window}-{scheme}.png", full_page=True)
+            page.close()
+
+
 def main() -> None:
     """Run a demo in a directory of its own, take the pictures, and end it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=Path, metavar="DIR", help="take every page, into this directory")
+    asked = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="livereferrals-screenshots-") as directory:
         options = {"DEMO_DIR": directory, "PORT": str(free_port()), "TRAFFIC": "on", "TRAFFIC_PACE": str(PACE)}
@@ -80,8 +135,10 @@ def main() -> None:
             with sync_playwright() as playwright:
                 chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
                 browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-                for scheme in ("light", "dark"):
+                for scheme in SCHEMES:
                     take(browser, keys, scheme)
+                if asked.pages is not None:
+                    take_all(browser, keys, asked.pages)
                 browser.close()
         finally:
             demo.terminate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 import pytest_asyncio
@@ -155,7 +155,7 @@ async def test_page_is_walked_by_keyboard_alone(page: Page, site: Site, name: st
     await screen.expect_state(page, "paused")
     await page.set_viewport_size({"width": 1280, "height": 800})
     reachable = await page.evaluate(REACHABLE)
-    stops = []
+    stops: list[dict[str, Any]] = []
     for _ in range(STEPS):
         await page.keyboard.press("Tab")
         stop = await page.evaluate(FOCUSED)
