@@ -81,8 +81,8 @@ class Listing(Generic[Row]):
     def table(self, viewpoint: Viewpoint, moment: Moment, *, fields: Sequence[Field], limit: int = PAGE_ROWS) -> Table:
         """Return the page of the list that the filters mean; `fields` are the page's own. One query and `complete`'s."""
         ordering = self._ordering(viewpoint)
-        place = _place(self.rows(viewpoint, moment).model, ordering, viewpoint.filters.value(self.fields[1]))
         found = self.rows(viewpoint, moment).order_by(*ordering)
+        place = _place(found.model, ordering, viewpoint.filters.value(self.fields[1]))
         if place:
             found = found.filter(_after(ordering, place))
         page = list(found[: limit + 1])
