@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
 import pytest_asyncio
+from channels.db import database_sync_to_async
 from django.conf import settings
 from playwright.async_api import expect
 
+from livereferrals.dashboard import catalogue
 from tests.browser import screen, world
 from tests.browser.conftest import Guard, sign_in
 from tests.servers import daphne_server
@@ -63,6 +65,7 @@ FOCUSED: Final = """() => {
         outlined: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2, size: Math.min(width, height),
     };
 }"""
+BLANK: Final = "(bodies) => bodies.filter((body) => body.rows.length === 0).length"
 REACHABLE: Final = """() => Array.from(document.querySelectorAll("a[href], button, input:not([type=hidden]), summary"))
     .filter((item) => item.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true })).length"""
 
@@ -218,4 +221,22 @@ async def test_pages_are_mirrored_for_scripts_that_run_from_right_to_left(
         assert brand is not None
         assert brand["x"] + brand["width"] > width * 0.9, name
         assert await screen.sideways(page) <= 0, f"{name}, {width}"
+    await context.close()
+
+
+async def test_pages_of_an_empty_database_say_what_would_be_here(
+    transactional_db: None, daphne: HostServer, browser: Browser, guard: Guard
+) -> None:
+    """dashboard-52: no blank table anywhere; each list has words in its place, and every page works."""
+    empty = {page.name: page for page in catalogue.PAGES if world.is_unbound(page.name)}
+    site = Site(daphne, world.paths({}, names=tuple(empty)), await database_sync_to_async(sign_in)(superuser=True))
+    context = await site.window(browser)
+    page = await context.new_page()
+    guard.watch(page)
+    for name, shown in empty.items():
+        await page.goto(site.url(name))
+        await screen.expect_state(page, "live")
+        assert await page.locator("tbody:not(details *)").evaluate_all(BLANK) == 0, name
+        if "list" in shown.regions:
+            assert await page.locator("#list .lr-empty").inner_text(), name
     await context.close()

@@ -62,15 +62,21 @@ def _delivery(confirmation: Confirmation) -> Delivery:
     return row
 
 
-def paths(about: dict[str, Any]) -> dict[str, str]:
-    """Return where each page is, by its name."""
-    return {name: _path(name, about) for name in PAGES}
+def paths(about: dict[str, Any], *, names: tuple[str, ...] = PAGES) -> dict[str, str]:
+    """Return where each of these pages is, by its name."""
+    return {name: _path(name, about) for name in names}
+
+
+def is_unbound(name: str) -> bool:
+    """Whether the page is about nothing in particular, so that it is there in an empty database too."""
+    try:
+        return bool(address(name))
+    except NoReverseMatch:
+        return False
 
 
 def _path(name: str, about: dict[str, Any]) -> str:
-    try:
+    if is_unbound(name):
         return address(name)
-    except NoReverseMatch:
-        if name not in about:
-            raise AssertionError(f"Say in {__name__}.fill what the page {name!r} can be about.") from None
-        return address(name, about[name])
+    assert name in about, f"Say in {__name__}.fill what the page {name!r} can be about."
+    return address(name, about[name])

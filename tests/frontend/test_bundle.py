@@ -93,6 +93,16 @@ def test_scripts_and_style_stay_within_their_budget() -> None:
     assert compressed(STATIC / "app.css") < STYLE_BYTES
 
 
+def test_style_knows_no_left_and_right() -> None:
+    """dashboard-46: logical properties only, so that a page that runs from right to left is mirrored by itself."""
+    sided = re.compile(
+        r"(?:^|[\s;{-])(?:left|right|float)\s*:|(?:margin|padding|border)-(?:left|right)|:\s*(?:left|right)\b"
+    )
+    lines = {path.name: path.read_text().splitlines() for path in FRONTEND.glob("dashboard/src/*.css")}
+    assert lines
+    assert [f"{name}: {line}" for name, text in lines.items() for line in text if sided.search(line)] == []
+
+
 def test_lock_file_names_no_registry() -> None:
     packages = json.loads((FRONTEND / "package-lock.json").read_text())["packages"]
     assert not [name for name, package in packages.items() if "//" in package.get("resolved", "")]
