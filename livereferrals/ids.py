@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import string
+import uuid
 from typing import TYPE_CHECKING
 
 from uuid_utils import compat
 
 if TYPE_CHECKING:
-    import uuid
+    from datetime import datetime
 
 ALPHANUMERICS = string.ascii_letters + string.digits
 
@@ -17,6 +18,11 @@ ALPHANUMERICS = string.ascii_letters + string.digits
 def new_uuid() -> uuid.UUID:
     """Return a UUID version 7, later than every one that this process made before (RFC 9562 6.2)."""
     return compat.uuid7()
+
+
+def first_uuid(moment: datetime) -> uuid.UUID:
+    """Return the smallest UUID version 7 that can be made at this moment: a bound of a span of time (RFC 9562 5.7)."""
+    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def random_identifier(length: int = 8) -> str:

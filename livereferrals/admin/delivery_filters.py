@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals.admin.filters import PartnerFilter, TypedFilter
+from livereferrals import ids
+from livereferrals.admin.filters import DayFilter, PartnerFilter, TypedFilter
 from livereferrals.callbacks.models import DeliveryState, Subscription
 from livereferrals.callbacks.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
 UNDELIVERED = [state for state in DeliveryState if state != DeliveryState.DELIVERED]
+CLOCKS_AGREE: Final = timedelta(hours=1)
+"""An id's own time and the database's time of the row differ by less."""
 
 
 class OwnPartnerFilter(PartnerFilter):
@@ -29,6 +36,15 @@ class OwnPartnerFilter(PartnerFilter):
             return queryset
         partners = super().queryset(request, Subscription.objects.all())
         return queryset.filter(subscription_id__in=list(partners.values_list("pk", flat=True)))
+
+
+class MadeDayFilter(DayFilter):
+    """The deliveries that were made on a day, along the index of their ids, by which the list is sorted."""
+
+    def within(self, begin: datetime, end: datetime) -> Q:
+        """Return the condition, with bounds of the ids."""
+        bounds = Q(pk__gte=ids.first_uuid(begin - CLOCKS_AGREE), pk__lt=ids.first_uuid(end + CLOCKS_AGREE))
+        return bounds & super().within(begin, end)
 
 
 class SubscriptionFilter(TypedFilter):

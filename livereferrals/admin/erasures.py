@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -19,6 +19,7 @@ from livereferrals.tracking.models import ReferralHit, Visitor
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
+    from django.contrib.auth.base_user import AbstractBaseUser
     from django.db.models import Model
     from django.http import HttpRequest, HttpResponse
     from django.urls import URLPattern
@@ -45,7 +46,7 @@ def url_pattern(model_admin: ModelAdmin) -> URLPattern:
         if visitor is None or visitor.user is None:
             raise Http404
         if request.method == "POST":
-            return _erase(request, visitor)
+            return _erase(request, visitor.user)
         if request.method != "GET":
             return HttpResponseNotAllowed(["GET", "POST"])
         return ask(model_admin, request, _question(visitor))
@@ -74,8 +75,9 @@ def _question(visitor: Visitor) -> Question:
     )
 
 
-def _erase(request: HttpRequest, visitor: Visitor) -> HttpResponse:
-    erased = api.erase_user(visitor.user, by=request.user)
+def _erase(request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
+    # Who has permissions is somebody.
+    erased = api.erase_user(user, by=cast("AbstractBaseUser", request.user))
     said = ngettext(
         "Erased: %(count)s visitor is gone, and nothing leads to the user.",
         "Erased: %(count)s visitors are gone, and nothing leads to the user.",

@@ -154,7 +154,11 @@ class DayFilter(TypedFilter):
         if span is None:
             return queryset.none()
         begin, end = (_midnight(day) for day in span)
-        return queryset.filter(**{f"{self.column}__gte": begin, f"{self.column}__lt": end})
+        return queryset.filter(self.within(begin, end))
+
+    def within(self, begin: datetime, end: datetime) -> Q:
+        """Return the condition on a row of this span of time."""
+        return Q(**{f"{self.column}__gte": begin, f"{self.column}__lt": end})
 
 
 class OccurredDayFilter(DayFilter):

@@ -25,7 +25,7 @@ SAMPLE: Final = 100
 """Newest deliveries of an endpoint whose attempts the rate and the times are taken of."""
 COUNTED: Final = 1000
 """What waits is counted to here and no further: a count to the end grows with the backlog."""
-COUNTED_ENDED: Final = 20_000
+COUNTED_ENDED: Final = 5_000
 """The newest ended deliveries, of all endpoints together, among which an endpoint's are counted."""
 HOUR: Final = timedelta(hours=1)
 WEEK: Final = timedelta(days=7)
@@ -160,7 +160,8 @@ def _together(parts: Iterable[QuerySet[Any, Any]]) -> tuple[str, tuple[Any, ...]
 
     Django makes no union of parts with a limit for SQLite.
     """
-    statements, parameters = [], []
+    statements: list[str] = []
+    parameters: list[Any] = []
     for number, rows in enumerate(parts):
         sql, given = _sql_of(rows)
         statements.append(f"SELECT * FROM ({sql}) AS part{number}")  # noqa: S608 - Django's own SQL and a number
@@ -169,7 +170,8 @@ def _together(parts: Iterable[QuerySet[Any, Any]]) -> tuple[str, tuple[Any, ...]
 
 
 def _sql_of(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:
-    return rows.query.get_compiler(_alias()).as_sql()
+    sql, parameters = rows.query.get_compiler(_alias()).as_sql()
+    return sql, tuple(parameters)
 
 
 def _fetched(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -37,6 +37,17 @@ def test_first_hang_takes_half_of_the_slots_at_most() -> None:
     assert start_all(board, now=0.0) == {1: 5}
 
 
+def test_request_that_ends_without_an_answer_proves_nothing() -> None:
+    """callback-F36: given up after its time limit, the endpoint is as doubtful as before."""
+    board = make_board(endpoints=1, slots=10, room=32)
+    fill(board, 0, *[0] * 50)
+    start_all(board, now=0.0)
+    origin = board.served[0].origin
+    for one in list(board.served[0].in_flight):
+        board.end(0, one, origin=origin, answered=False)
+    assert start_all(board, now=0.0) == {0: 5}
+
+
 def test_endpoint_that_has_answered_and_hangs_later_gets_no_more() -> None:
     """callback-F36: a request without an answer for a second makes it a doubtful one again."""
     board = make_board(endpoints=1, slots=10, room=32)
