@@ -5,7 +5,7 @@ Without any environment variable everything lives in `.demo/`: SQLite, in-memory
     DATABASE_URL       postgresql://user:password@host/name
     REDIS_URL          redis://host:6379/0
     CALLBACK_WORKER    embedded (default), external or off
-    SECRET_KEY, ALLOWED_HOSTS, DEBUG
+    SECRET_KEY, ALLOWED_HOSTS, DEBUG, TIME_ZONE, LANGUAGE_CODE
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 LOGIN_URL = "shop:login"
 LOGIN_REDIRECT_URL = "shop:home"
-LANGUAGE_CODE = "en-gb"
+LANGUAGE_CODE = os.environ.get("LANGUAGE_CODE", "en-gb")
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

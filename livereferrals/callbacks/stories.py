@@ -86,10 +86,11 @@ def outcome_in_words(code: str) -> str:
 
 
 def _try(row: DeliveryAttempt) -> Try:
+    outcome = outcome_in_words(row.outcome)
     answer = tuple((str(name), str(value)) for name, value in row.response_headers)
     return Try(
         row=row,
-        outcome=outcome_in_words(row.outcome) + (f" ({_('came too late to count')})" if row.late else ""),
+        outcome=_("%(outcome)s (came too late to count)") % {"outcome": outcome} if row.late else outcome,
         is_good=row.outcome == Outcome.OK,
         retry_after=", ".join(value for name, value in answer if name.lower() == "retry-after"),
         request_headers=tuple(row.request_headers.items()),
