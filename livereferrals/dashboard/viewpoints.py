@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone, translation
 
-from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard import beats
+from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.ranges import span_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ class Viewpoint:
 
     def span(self, *, now: datetime) -> Span:
         """Return the span of time that the chosen range means now, in the project's zone; of a page with a beat, the beat."""
-        return beats.beat_of(self.view, now=now) or span_of(self.filters.range, now=now, zone=timezone.get_default_timezone())
+        return beats.beat_of(self.view, now=now) or span_of(
+            self.filters.range, now=now, zone=timezone.get_default_timezone()
+        )
 
     @contextmanager
     def active(self) -> Iterator[None]:
