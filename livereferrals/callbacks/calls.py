@@ -95,6 +95,8 @@ def prepare(job: Job, *, rules: Rules, at: datetime) -> Call:
     """
     if job.payload is None:
         raise Unrenderable("The data of this delivery have been erased.")
+    if job.method not in Method.values:
+        raise Unrenderable("The method is neither POST nor GET.")
     target = checking.target(job.url, plain_http=job.plain_http, rules=rules)
     values = payload.values(job.payload, job.facts)
     text = target.template.render(values, authority=target.origin.authority)

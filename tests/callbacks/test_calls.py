@@ -43,6 +43,15 @@ def test_header_changed_by_hand_is_refused_before_sending() -> None:
         prepare(make_job("http://127.0.0.1/", headers=[{"name": "X-A", "value": "a\r\nHost: b"}]))
 
 
+@pytest.mark.parametrize(
+    "method", ["PUT", "", "get", "GET / HTTP/1.1\r\nX: y\r\n\r\nGET"], ids=["put", "none", "small", "break"]
+)
+def test_method_changed_by_hand_is_refused_before_sending(method: str) -> None:
+    """callback-S5, callback-S6: POST or GET, whatever the row says."""
+    with pytest.raises(Unrenderable, match="neither POST nor GET"):
+        prepare(make_job("http://127.0.0.1/", method=method))
+
+
 def test_erased_payload_and_bad_unicode_cannot_be_rendered() -> None:
     """callback-S19: nothing is made up for what was erased."""
     with pytest.raises(Unrenderable):
