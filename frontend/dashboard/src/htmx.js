@@ -8,4 +8,7 @@
  * }} Htmx
  */
 
-export default /** @type {{ htmx: Htmx }} */ (/** @type {unknown} */ (globalThis)).htmx;
+/** @type {Htmx} A page that is not live loads no htmx: there idiomorph has nothing to register with. */
+const absent = { ajax: () => Promise.reject(new Error("The page has no htmx.")), defineExtension() {} };
+
+export default /** @type {{ htmx?: Htmx }} */ (/** @type {unknown} */ (globalThis)).htmx ?? absent;
