@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.pages import render_frame
 from livereferrals.dashboard.viewpoints import Viewpoint
 from livereferrals.events.models import EventType
+from livereferrals.tracking.models import Confirmation
 from tests.catalogues import english_in, visible
 from tests.dashboard import house as houses
 from tests.dashboard.test_permissions import RULES, address
@@ -126,6 +128,20 @@ def test_numbers_money_and_plurals_are_german(settings: Any) -> None:
         "2 Aufrufe einem Benutzer zugeordnet",
         "1.234 Aufrufe einem Benutzer zugeordnet",
     ]
+
+
+def test_amounts_are_german_in_forms_and_lists_too(staff: Client, house: House) -> None:
+    """dashboard-46: what is left to reverse of 4,321.98 is a part of it that was not reversed yet."""
+    Confirmation.objects.filter(pk=house.own.confirmation.pk).update(reversed_at=None, reversed_micros=1_000_000)
+    for url in (
+        reverse("livereferrals_dashboard:confirmation_reverse", args=[house.own.confirmation.pk]),
+        reverse("livereferrals_dashboard:confirmations"),
+        reverse("admin:livereferrals_confirmation_changelist"),
+        reverse("admin:livereferrals_confirmation_change", args=[house.own.confirmation.pk]),
+    ):
+        text = " ".join(visible(staff.get(url).content.decode()))
+        assert re.search(r"4\.32[01],98 EUR", text), url
+        assert not re.search(r"[0-9]\.[0-9]{2}\sEUR", text), url
 
 
 def test_what_is_wrong_with_an_address_is_said_in_german(staff: Client, house: House) -> None:

@@ -129,7 +129,7 @@ class ConfirmationAdmin(Styled, ExportAdmin, ToolsAdmin, LookOnlyAdmin):
     def amount(self, confirmation: Confirmation) -> str:
         """Show the amount with its currency."""
         money = Money(micros=confirmation.amount_micros, currency=confirmation.currency)
-        return str(money).replace(" ", "\N{NO-BREAK SPACE}") if money.micros is not None else "-"
+        return sentences.money_of(money) or "-"
 
     @admin.display(description=_("standing"))
     def standing(self, confirmation: Confirmation) -> str:
@@ -179,7 +179,7 @@ def _reversals(confirmation: Confirmation, *, amounts: bool) -> dict[str, Any]:
         "lr_reversals": [
             {
                 "row": row,
-                "amount": str(Money(micros=row.amount_micros, currency=confirmation.currency))
+                "amount": sentences.money_of(Money(micros=row.amount_micros, currency=confirmation.currency))
                 if amounts and row.amount_micros is not None
                 else "",
             }

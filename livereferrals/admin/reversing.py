@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from livereferrals.admin.listing import as_uuid
 from livereferrals.admin.looking import AMOUNTS
 from livereferrals.tracking.models import Confirmation, ReversalReason
+from livereferrals.tracking.sentences import money_of
 from livereferrals.triggers.forms import ReversalForm, left
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpR
         "subtitle": str(confirmation),
         "object": confirmation,
         "form": form,
-        "left": str(left(confirmation)) if parts else "",
+        "left": money_of(left(confirmation)) if parts else "",
     }
     return TemplateResponse(request, "admin/livereferrals/confirmation/reverse.html", context)
 

@@ -19,6 +19,7 @@ from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.pages import FOLDER, NoSuchSubjectError
 from livereferrals.dashboard.policy import dashboard_headers
 from livereferrals.tracking.models import Confirmation, ReversalReason
+from livereferrals.tracking.sentences import money_of
 from livereferrals.triggers.forms import ReversalForm, left
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _ask_or_do(request: HttpRequest, row: Confirmation, rights: Rights) -> HttpR
     is_gone = row.reversed_at is not None
     text = [gettext("The partner is told. It cannot be undone.")]
     if parts:
-        text.append(gettext("Left to reverse: %(left)s.") % {"left": left(row)})
+        text.append(gettext("Left to reverse: %(left)s.") % {"left": money_of(left(row))})
     question = Question(
         title=gettext("Reverse the confirmation"),
         text=(gettext("It had been reversed before."),) if is_gone else tuple(text),

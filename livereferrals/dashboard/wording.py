@@ -12,7 +12,7 @@ from livereferrals.dashboard import charts
 from livereferrals.dashboard.ranges import Range
 from livereferrals.dashboard.rows import Counter, EventRow
 from livereferrals.events.models import EventType
-from livereferrals.tracking import amounts
+from livereferrals.tracking import amounts, sentences
 from livereferrals.tracking.models import ReversalReason
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def picked_days(dates: Dates) -> str:
 
 def money(amount: Decimal, currency: str) -> str:
     """Return an amount with the digits of its currency and its code: `1,234.50 EUR`."""
-    return f"{_number(amount, amounts.currency_digits(currency))}\N{NO-BREAK SPACE}{currency}"
+    return sentences.money(amount, currency)
 
 
 def _number(value: int | Decimal, digits: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""A trace in plain words: how it was decided which hit gets a confirmation. Pure but for the language."""
+"""A trace in plain words: how it was decided which hit gets a confirmation; amounts too. Pure but for the language."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from django.utils.formats import number_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from livereferrals.tracking.amounts import Money, currency_digits, from_micros
 from livereferrals.tracking.attribution import FIRST_CLICK, LAST_CLICK
 from livereferrals.tracking.reasons import Place, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from decimal import Decimal
 
 DAY_S: Final = 86_400
+MINUS: Final = "\N{MINUS SIGN}"
 SOME_MOMENT: Final = datetime(2001, 1, 1, tzinfo=UTC)
 """Where ages are measured from; any moment does."""
 RULES: Final = {
@@ -58,6 +62,17 @@ class Story:
     hits: tuple[Looked, ...]
     omitted: str
     """How many more there were; empty for none."""
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Return an amount with the digits of its currency and its code: `1,234.50 EUR`."""
+    text = number_format(amount, decimal_pos=currency_digits(currency), use_l10n=True, force_grouping=True)
+    return f"{text.replace('-', MINUS)}\N{NO-BREAK SPACE}{currency}"
+
+
+def money_of(value: Money) -> str:
+    """Return the amount as people read it; empty for none."""
+    return "" if value.micros is None else money(from_micros(value.micros), value.currency)
 
 
 def told(trace: Mapping[str, Any], *, names: Mapping[str, str]) -> Story:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from livereferrals.tracking.amounts import Money
 from livereferrals.tracking.models import ReversalReason
 from livereferrals.tracking.reasons import ReversalOutcome
+from livereferrals.tracking.sentences import money_of
 from livereferrals.triggers import reversing
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class ReversalForm(forms.Form):
             self.add_error("amount" if "amount" in self.fields else None, str(error))
             return None
         if result.reason == ReversalOutcome.EXCEEDS_AMOUNT:
-            self.add_error("amount", _("There is only %(left)s left to reverse.") % {"left": left(confirmation)})
+            self.add_error(
+                "amount", _("There is only %(left)s left to reverse.") % {"left": money_of(left(confirmation))}
+            )
             return None
         return result
 

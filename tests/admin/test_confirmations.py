@@ -120,7 +120,7 @@ def test_reversing_asks_for_a_reason_and_a_note(staff: Client) -> None:
     form = staff.get(url).content.decode()
     for name in ("reason", "note", "amount"):
         assert f'name="{name}"' in form
-    assert "Left to reverse: 49.90 EUR." in form
+    assert "Left to reverse: 49.90\N{NO-BREAK SPACE}EUR." in form
 
     refused = staff.post(url, {"reason": "", "note": "x", "amount": ""})
     assert b"errorlist" in refused.content
@@ -148,7 +148,7 @@ def test_part_of_the_amount_can_be_reversed(staff: Client) -> None:
     confirmation.refresh_from_db()
     assert (confirmation.reversed_at, confirmation.reversed_micros) == (None, 9_900_000)
     page = staff.post(url, {"reason": "refund", "note": "", "amount": "40.01"}).content.decode()
-    assert "There is only 40.00 EUR left to reverse." in page
+    assert "There is only 40.00\N{NO-BREAK SPACE}EUR left to reverse." in page
     for amount in ("0", "-1", "much", "NaN", "1e30"):
         assert b"errorlist" in staff.post(url, {"reason": "refund", "note": "", "amount": amount}).content, amount
     assert Reversal.objects.count() == 1

@@ -129,10 +129,13 @@ def test_reversing_asks_acts_and_is_recorded() -> None:
     staff = browser()
     url = url_of("confirmation_reverse", row.pk)
     assert f'href="{url}"' in page(staff, "confirmation", row.pk)
-    assert "Left to reverse: 12.50 EUR" in page(staff, "confirmation_reverse", row.pk)
+    assert "Left to reverse: 12.50\N{NO-BREAK SPACE}EUR" in page(staff, "confirmation_reverse", row.pk)
     assert not Reversal.objects.exists()
     assert staff.post(url, {}).status_code == 409
-    assert "There is only 12.50 EUR left" in staff.post(url, {"reason": "refund", "amount": "99"}).content.decode()
+    assert (
+        "There is only 12.50\N{NO-BREAK SPACE}EUR left"
+        in staff.post(url, {"reason": "refund", "amount": "99"}).content.decode()
+    )
     answer = staff.post(url, {"reason": "refund", "note": "called us"})
     assert (answer.status_code, answer["Location"]) == (302, url_of("confirmation", row.pk))
     reversal = Reversal.objects.get()
