@@ -116,16 +116,17 @@ class Found:
 
 def find(wanted: Wanted, *, now: datetime) -> Found:
     """Return the newest that match, at most 50, at most about 10 of a second. One query for each part, and one or two."""
-    newest = _newest(wanted.parts())
-    fresh = _since(wanted, now - SECOND, seqs=newest)
+    every = newest(wanted.parts())
+    fresh = _since(wanted, now - SECOND, seqs=every)
     if len(fresh) <= PER_SECOND:
-        return Found(seqs=newest)
+        return Found(seqs=every)
     step = _step(len(fresh))
-    shown = _newest([_sample(part, step, upto=wanted.upto) for part in wanted.parts()])
+    shown = newest([_sample(part, step, upto=wanted.upto) for part in wanted.parts()])
     return Found(seqs=shown, unseen=len(set(fresh) - set(shown)), is_much=len(fresh) >= COUNTED)
 
 
-def _newest(parts: Iterable[QuerySet[Event]]) -> tuple[int, ...]:
+def newest(parts: Iterable[QuerySet[Event]]) -> tuple[int, ...]:
+    """Return the numbers of the newest events of these queries, newest first, at most `NEWEST`. One query for each."""
     found = [seq for part in parts for seq in part.order_by("-seq").values_list("seq", flat=True)[:NEWEST]]
     return tuple(sorted((seq for seq in found if seq is not None), reverse=True)[:NEWEST])
 

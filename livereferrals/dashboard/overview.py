@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals.dashboard import activity, confirmations, courses, endpoints, leaders, pages, statistics, wording
+from livereferrals.dashboard import (
+    activity,
+    confirmations,
+    courses,
+    endpoints,
+    event_search,
+    leaders,
+    pages,
+    statistics,
+    wording,
+)
 from livereferrals.dashboard.pages import Page, State
 from livereferrals.dashboard.ranges import span_before
 from livereferrals.dashboard.scoping import visible
@@ -23,9 +33,6 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.rows import Counter, EventRow
     from livereferrals.dashboard.tables import Cell, Table
     from livereferrals.dashboard.viewpoints import Viewpoint
-
-NEWEST = 50
-"""Rows of the live list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +83,10 @@ def read_state(viewpoint: Viewpoint) -> OverviewState:
 
 
 def newest(filters: Filters, *, rights: Rights, upto: int) -> tuple[EventRow, ...]:
-    """Return the newest events of the chosen types up to this number. Two queries."""
-    found = visible(Event.objects.filter(seq__lte=upto), rights=rights)
-    if filters.types:
-        found = found.filter(type__in=filters.types)
-    return activity.newest(found, rights=rights, count=NEWEST)
+    """Return the newest events of the chosen types up to this number. Two queries, and one for each chosen type."""
+    seqs = event_search.newest(event_search.Wanted(upto=upto, rights=rights, types=filters.types).parts())
+    found = visible(Event.objects.filter(seq__in=seqs), rights=rights)
+    return activity.newest(found, rights=rights, count=event_search.NEWEST)
 
 
 PAGE = Page(
