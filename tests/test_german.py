@@ -10,7 +10,11 @@ import pytest
 from django.contrib.admin import site
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from livereferrals.callbacks.mailing import send_alert
+from livereferrals.callbacks.models import EndpointAlert
+from livereferrals.callbacks.models.upkeep import AlertCause
 from livereferrals.dashboard import catalogue, wording
 from livereferrals.dashboard.access import rights_of
 from livereferrals.dashboard.filters import Filters
@@ -24,6 +28,8 @@ from tests.dashboard.test_permissions import RULES, address
 from tests.factories import make_staff
 
 if TYPE_CHECKING:
+    from django.core.mail import EmailMessage
+
     from tests.dashboard.house import House
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -155,6 +161,17 @@ def test_what_is_wrong_with_an_address_is_said_in_german(staff: Client, house: H
     ):
         response = staff.post(url, {**values, "callback_url": address_})
         assert mistake in " ".join(visible(response.content.decode()))
+
+
+def test_alert_mails_are_german(house: House, settings: Any, mailoutbox: list[EmailMessage]) -> None:
+    """D-29: in the site's language, for whoever reads `ALERT_EMAILS`."""
+    settings.LIVEREFERRALS = {**settings.LIVEREFERRALS, "CALLBACKS": {"ALERT_EMAILS": ["ops@example.org"]}}
+    subscription = house.own.delivery.subscription
+    row = EndpointAlert.objects.create(subscription=subscription, cause=AlertCause.FAILING, raised_at=timezone.now())
+    assert send_alert(row)
+    (mail,) = mailoutbox
+    assert mail.subject == f"{subscription}: seit einem Tag scheitert jede Anfrage"
+    assert "Was geschehen ist: seit einem Tag scheitert jede Anfrage" in mail.body
 
 
 def test_every_english_text_that_is_not_translated_would_be_found() -> None:
