@@ -154,10 +154,9 @@ async def test_keyboard_reaches_everything_in_reading_order(desk: Desk) -> None:
         reached.append(await page.evaluate("() => document.activeElement.textContent.trim()"))
     assert reached[0] == "Skip to content"
     tabs = await page.locator(".lr-tabs__tab").all_inner_texts()
-    assert reached[1:] == [
-        *("Referrals", *tabs, "Pause", "Today", "24 hours", "7 days", "30 days", "Numbers"),
-        *("Hit", "Claim", "Confirmation", "Reversal", "Delivery"),
-    ]
+    bar = ["Referrals", *tabs, "Pause", "Today", "24 hours", "7 days", "30 days", "Dates", "Numbers"]
+    assert reached[1 : 1 + len(bar)] == bar
+    assert reached[-5:] == ["Hit", "Claim", "Confirmation", "Reversal", "Delivery"]
     await page.locator(".lr-skip").focus()
     await page.keyboard.press("Enter")
     await expect(page.locator("main")).to_be_focused()

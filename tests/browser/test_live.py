@@ -205,7 +205,7 @@ async def test_open_list_of_types_and_focus_survive_frames(desk: Desk) -> None:
     """dashboard-28, dashboard-30: what the person has opened stays open."""
     link = await a_link()
     page = await desk.open(viewport={"width": 360, "height": 640})
-    await page.locator(".lr-types > summary").click()
+    await page.locator("#types > summary").click()
     claim = page.get_by_role("link", name="Claim")
     await claim.focus()
     for count in range(1, 4):
@@ -215,7 +215,7 @@ async def test_open_list_of_types_and_focus_survive_frames(desk: Desk) -> None:
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(f"{desk.server.url('/referrals/')}?type=claim")
     await expect(claim).to_have_attribute("aria-current", "true")
-    await expect(page.locator(".lr-types")).to_have_attribute("open", "")
+    await expect(page.locator("#types")).to_have_attribute("open", "")
     await expect(claim).to_be_focused()
 
 
