@@ -48,7 +48,6 @@ async def test_twenty_first_tab_says_why_it_is_not_live(desk: Desk, server: Host
             opening = session.ws_connect(server.ws_url("/referrals/live/ws"), origin=server.url(""))
             socket = await stack.enter_async_context(opening)
             assert json.loads((await socket.receive(20)).data)["type"] == "hello"
-        await page.reload()
         await screen.expect_state(page, "live")
         last = await page.context.new_page()
         desk.guard.watch(last)
