@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-SIZE = {"width": 1200, "height": 700}
+SIZE = {"width": 1200, "height": 1000}
 PACE = 4.0
 """Visitors come this many times faster than people would, so that the picture is full within a minute."""
 CONFIRMATIONS = 12
