@@ -243,7 +243,7 @@ def test_no_housekeeper_where_deliveries_are_made_elsewhere(settings: Settings) 
     """design.md 6: housekeeping"""
     settings.LIVEREFERRALS = {"CALLBACKS": {"WORKER": "external"}}
     housekeeping.start_embedded()
-    assert keeper._embedded.keeper is None
+    assert keeper._embedded.current is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -252,10 +252,10 @@ def test_embedded_housekeeper_is_one_for_a_process(settings: Settings) -> None:
     settings.LIVEREFERRALS = {"CALLBACKS": {"WORKER": "embedded"}}
     housekeeping.start_embedded()
     try:
-        first = keeper._embedded.keeper
+        first = keeper._embedded.current
         housekeeping.start_embedded()
         assert first is not None
-        assert keeper._embedded.keeper is first
+        assert keeper._embedded.current is first
         assert first.is_alive
     finally:
         housekeeping.stop_embedded()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
-import os
 import threading
 import time
 from datetime import timedelta
@@ -21,6 +19,7 @@ from livereferrals.dashboard import rollups
 from livereferrals.events import log
 from livereferrals.housekeeping import turns
 from livereferrals.housekeeping.forgetting import KINDS
+from livereferrals.housekeeping.residents import Resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,53 +148,19 @@ def running() -> Iterator[Housekeeper]:
         keeper.stop()
 
 
-class _Embedded:
-    """The one housekeeper of a server process."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.keeper: Housekeeper | None = None
-        self.is_prepared = False
-
-    def start(self) -> None:
-        with self.lock:
-            if self.keeper is None or not self.keeper.is_alive:
-                self.keeper = Housekeeper()
-                self.keeper.start()
-
-    def stop(self) -> None:
-        with self.lock:
-            keeper, self.keeper = self.keeper, None
-        if keeper is not None:
-            keeper.stop()
-
-    def start_anew(self) -> None:
-        """In a forked child: the parent's thread is not here."""
-        was_running = self.keeper is not None
-        self.lock = threading.Lock()
-        self.keeper = None
-        if was_running:
-            self.start()
-
-
-_embedded = _Embedded()
+_embedded = Resident(Housekeeper)
 
 
 def start_embedded() -> None:
     """Start this process's housekeeper, unless it runs or deliveries are made elsewhere: it goes where the worker is."""
     if conf.callbacks.WORKER != "embedded":
         return
-    if not _embedded.is_prepared:
-        _embedded.is_prepared = True
-        atexit.register(stop_embedded)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_embedded.start_anew)
     _embedded.start()
 
 
 def embedded_chores() -> dict[str, str]:
     """Return when this server process's housekeeper last did each chore; nothing where it has none."""
-    keeper = _embedded.keeper
+    keeper = _embedded.current
     return {} if keeper is None else keeper.done
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
-import os
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +14,7 @@ from livereferrals import conf
 from livereferrals.callbacks import embedded
 from livereferrals.dashboard import live
 from livereferrals.housekeeping import keeper
+from livereferrals.housekeeping.residents import Resident
 from livereferrals.streaming import hub, processes
 from livereferrals.streaming.processes import WRITE_AT_LEAST_S, Life
 
@@ -98,50 +97,11 @@ def of_server() -> Life:
     )
 
 
-class _Resident:
-    """The one reporter of a server process."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.reporter: Reporter | None = None
-        self.is_prepared = False
-
-    def start(self) -> None:
-        with self.lock:
-            if self.reporter is None or not self.reporter.is_alive:
-                self.reporter = Reporter(of_server)
-                self.reporter.start()
-
-    def stop(self) -> None:
-        with self.lock:
-            reporter, self.reporter = self.reporter, None
-        if reporter is not None:
-            reporter.stop()
-
-    def start_anew(self) -> None:
-        """In a forked child: the parent's thread is not here."""
-        was_running = self.reporter is not None
-        self.lock = threading.Lock()
-        self.reporter = None
-        if was_running:
-            self.start()
-
-
-_resident = _Resident()
+_resident = Resident(lambda: Reporter(of_server))
 
 
 def start_in_server() -> None:
     """Have this server process say that it lives, unless it does or the settings want nothing to run by itself."""
     if conf.callbacks.WORKER == "off":
         return
-    if not _resident.is_prepared:
-        _resident.is_prepared = True
-        atexit.register(stop_in_server)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_resident.start_anew)
     _resident.start()
-
-
-def stop_in_server() -> None:
-    """Take this process's row away."""
-    _resident.stop()
