@@ -116,7 +116,8 @@ def check_books(sink: PartnerSink, *, in_flight: Collection[uuid.UUID] = ()) -> 
     rows = list(Delivery.objects.filter(kind="confirmation"))
     assert Counter((row.confirmation_id, row.subscription_id) for row in rows) == Counter(owed)
     assert {row.state for row in rows} <= {"delivered"}
-    sent = Counter(call.headers["webhook-id"] for call in list(sink.calls))
+    # A port is used again: what comes without an id is somebody else's, who looks for a server that has gone.
+    sent = Counter(call.headers["webhook-id"] for call in list(sink.calls) if "webhook-id" in call.headers)
     assert set(sent) == {str(row.pk) for row in rows}, "a debt was not paid, or something was sent that is none"
     lost = Counter(DeliveryAttempt.objects.filter(outcome="lost").values_list("delivery", flat=True))
     for row in rows:

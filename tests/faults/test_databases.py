@@ -175,7 +175,7 @@ def test_read_only_database_makes_no_requests(sink: PartnerSink, caplog: pytest.
 
 @pytest.fixture
 def lookers() -> set[int]:
-    """The threads that have looked at the common clock."""
+    """The workers' threads that have looked at the common clock."""
     return set()
 
 
@@ -185,7 +185,9 @@ def shift(monkeypatch: pytest.MonkeyPatch, lookers: set[int]) -> list[timedelta]
     by, real_now = [timedelta(0)], clock.now
 
     def now(alias: str) -> datetime:
-        lookers.add(threading.get_ident())
+        # Not those beside them, which look for what staff should know of.
+        if threading.current_thread().name == "livereferrals-callbacks-database":
+            lookers.add(threading.get_ident())
         return real_now(alias) + by[0]
 
     monkeypatch.setattr(clock, "now", now)

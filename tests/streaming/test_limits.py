@@ -83,20 +83,32 @@ async def can_enter(server: HostServer, reader: Reader) -> bool:
 
 async def test_closed_stream_and_closed_poll_free_their_places(strict: HostServer, reader: Reader) -> None:
     """feed-53, feed-47: a waiting poll holds a place, and clients that go away free theirs at once"""
-    cursor = (await ask(strict, "poll", reader.token)).json["cursor"]
     for _ in range(2):
-        async with contextlib.AsyncExitStack() as stack:
-            session = await stack.enter_async_context(aiohttp.ClientSession(headers=bearer(reader.token)))
-            url = strict.url("/referrals/feed/v1/poll")
-            polls = [asyncio.ensure_future(session.get(url, params={"cursor": cursor})) for _ in range(2)]
-            for poll in polls:
-                stack.callback(poll.cancel)
-            stream = await stack.enter_async_context(event_source(strict, reader.token))
-            await stream.until("caught_up")
-            await eventually(lambda: is_refused(strict, reader))
-            assert (await ask(strict, "poll", reader.token, cursor=cursor)).told == (429, "too_many_connections")
-            assert (await ask(strict, "poll", reader.token, cursor=cursor, wait=0)).status == 200
+        await fill_and_leave(strict, reader)
         await eventually(lambda: can_enter(strict, reader))
+
+
+async def fill_and_leave(strict: HostServer, reader: Reader) -> None:
+    """Take all places by a stream and two polls, see that there are no more, and go."""
+    cursor = (await ask(strict, "poll", reader.token)).json["cursor"]
+    url = strict.url("/referrals/feed/v1/poll")
+    polls: list[asyncio.Future[aiohttp.ClientResponse]] = []
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(headers=bearer(reader.token)))
+        stream = await stack.enter_async_context(event_source(strict, reader.token))
+        await stream.until("caught_up")
+
+        async def is_full() -> bool:
+            # One that was answered came while the place of an earlier look was not yet free.
+            polls[:] = [poll for poll in polls if not poll.done()]
+            while len(polls) < 2:
+                polls.append(asyncio.ensure_future(session.get(url, params={"cursor": cursor})))
+                stack.callback(polls[-1].cancel)
+            return await is_refused(strict, reader)
+
+        await eventually(is_full, timeout_s=30)
+        assert (await ask(strict, "poll", reader.token, cursor=cursor)).told == (429, "too_many_connections")
+        assert (await ask(strict, "poll", reader.token, cursor=cursor, wait=0)).status == 200
 
 
 @pytest.mark.once
