@@ -6,15 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from livereferrals.admin.delivery_acts import PERMISSION
 from livereferrals.admin.listing import as_uuid
+from livereferrals.admin.subscription_pages import page_pattern
 from livereferrals.admin.tools import Tool
 from livereferrals.callbacks import replaying
 from livereferrals.callbacks.forms import ReplayForm
@@ -40,22 +40,12 @@ def tools(request: HttpRequest, subscription: Subscription) -> list[Tool]:
 
 def url_pattern(model_admin: ModelAdmin) -> URLPattern:
     """Return the page's place."""
+    return page_pattern(model_admin, suffix="replay", name=NAME, permission=PERMISSION, show=_show, answer=_answer)
 
-    def view(request: HttpRequest, object_id: str) -> HttpResponse:
-        if not (request.user.has_perm(PERMISSION) and model_admin.has_view_permission(request)):
-            raise PermissionDenied
-        row = model_admin.get_object(request, object_id)
-        if not isinstance(row, Subscription):
-            raise Http404
-        if request.method == "POST":
-            return _answer(model_admin, request, row)
-        if request.method != "GET":
-            return HttpResponseNotAllowed(["GET", "POST"])
-        now = timezone.now()
-        form = ReplayForm(initial={"since": now - timedelta(days=1), "until": now})
-        return _page(model_admin, request, row, form)
 
-    return path("<path:object_id>/replay/", model_admin.admin_site.admin_view(view), name=NAME)
+def _show(model_admin: ModelAdmin, request: HttpRequest, row: Subscription) -> HttpResponse:
+    now = timezone.now()
+    return _page(model_admin, request, row, ReplayForm(initial={"since": now - timedelta(days=1), "until": now}))
 
 
 def _answer(model_admin: ModelAdmin, request: HttpRequest, row: Subscription) -> HttpResponse:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from livereferrals.admin.subscription_pages import page_pattern
 from livereferrals.admin.tools import Tool
 from livereferrals.callbacks import signing_secrets
 from livereferrals.callbacks.models import SigningSecret, Subscription
@@ -55,20 +56,7 @@ def tools(request: HttpRequest, subscription: Subscription) -> list[Tool]:
 
 def url_pattern(model_admin: ModelAdmin) -> URLPattern:
     """Return the page's place."""
-
-    def view(request: HttpRequest, object_id: str) -> HttpResponse:
-        if not (request.user.has_perm(PERMISSION) and model_admin.has_view_permission(request)):
-            raise PermissionDenied
-        row = model_admin.get_object(request, object_id)
-        if not isinstance(row, Subscription):
-            raise Http404
-        if request.method == "POST":
-            return _answer(model_admin, request, row)
-        if request.method != "GET":
-            return HttpResponseNotAllowed(["GET", "POST"])
-        return _page(model_admin, request, row)
-
-    return path("<path:object_id>/secrets/", model_admin.admin_site.admin_view(view), name=NAME)
+    return page_pattern(model_admin, suffix="secrets", name=NAME, permission=PERMISSION, show=_page, answer=_answer)
 
 
 def _answer(model_admin: ModelAdmin, request: HttpRequest, row: Subscription) -> HttpResponse:
