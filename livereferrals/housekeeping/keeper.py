@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from livereferrals.dashboard import rollups
 from livereferrals.events import log
 from livereferrals.housekeeping import turns
 from livereferrals.housekeeping.forgetting import KINDS
-from livereferrals.housekeeping.residents import Resident
+from livereferrals.housekeeping.residents import Inhabitant, Resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +35,10 @@ EVERY: Final = timedelta(hours=1)
 """How often each kind of old rows is forgotten."""
 BACK_OFF_S: Final = 30.0
 """Pause after something went wrong."""
-STOP_WITHIN_S: Final = 5.0
 LEAST_PAUSE_S: Final = 0.02
 
 
-class Housekeeper:
+class Housekeeper(Inhabitant):
     """A daemon thread with a database connection of its own.
 
     Between two batches it rests as long as the batch has taken, so that it never has more than half of what a database
@@ -48,27 +46,10 @@ class Housekeeper:
     """
 
     def __init__(self, *, first_look_s: float = LOOK_S) -> None:
+        super().__init__("livereferrals-housekeeping")
         self._first_look_s = first_look_s
         self.done: dict[str, str] = {}
         """When each chore was last done here, in ISO 8601."""
-        self._stopping = threading.Event()
-        self._failing = False
-        self._thread = threading.Thread(target=self._run, name="livereferrals-housekeeping", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the batch that is under way; wait for that."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_WITHIN_S)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it runs."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         look_at = time.monotonic() + self._first_look_s

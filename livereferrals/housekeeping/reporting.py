@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from django.db import Error as DatabaseProblem
 from django.db import connections
@@ -14,7 +13,7 @@ from livereferrals import conf
 from livereferrals.callbacks import embedded
 from livereferrals.dashboard import live
 from livereferrals.housekeeping import keeper
-from livereferrals.housekeeping.residents import Resident
+from livereferrals.housekeeping.residents import Inhabitant, Resident
 from livereferrals.streaming import hub, processes
 from livereferrals.streaming.processes import WRITE_AT_LEAST_S, Life
 
@@ -23,33 +22,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STOP_WITHIN_S: Final = 5.0
 
-
-class Reporter:
+class Reporter(Inhabitant):
     """A daemon thread that says how it stands with this process, until it takes its row away."""
 
     def __init__(self, life: Callable[[], Life], *, every_s: float = WRITE_AT_LEAST_S) -> None:
+        super().__init__("livereferrals-reporter")
         self._life = life
         self._every_s = every_s
-        self._stopping = threading.Event()
-        self._failing = False
-        self._thread = threading.Thread(target=self._run, name="livereferrals-reporter", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Take the row away and end; wait for that."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_WITHIN_S)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it runs."""
-        return self._thread.is_alive()
 
     def _run(self) -> None:
         while True:

@@ -5,34 +5,52 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Worker(Protocol):
-    """What can live in a server process."""
+STOP_WITHIN_S: Final = 5.0
+
+
+class Inhabitant(ABC):
+    """A daemon thread of its own, until it is told to stop."""
+
+    def __init__(self, name: str) -> None:
+        self._stopping = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is under way; wait for that."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_WITHIN_S)
 
     @property
     def is_alive(self) -> bool:
         """Whether it runs."""
+        return self._thread.is_alive()
 
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self) -> None:
-        """End, and wait for that."""
-
-
-W = TypeVar("W", bound=Worker)
+    @abstractmethod
+    def _run(self) -> None:
+        """Work until `_stopping` is set."""
 
 
-class Resident(Generic[W]):
+One = TypeVar("One", bound=Inhabitant)
+
+
+class Resident(Generic[One]):
     """Keeps at most one running; `make` gives a new one that has not begun."""
 
-    def __init__(self, make: Callable[[], W]) -> None:
-        self.current: W | None = None
+    def __init__(self, make: Callable[[], One]) -> None:
+        self.current: One | None = None
         """The one that runs, if there is one."""
         self._make = make
         self._lock = threading.Lock()
