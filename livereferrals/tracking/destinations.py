@@ -24,11 +24,15 @@ def settled(request: HttpRequest, candidates: Iterable[str]) -> str:
 
     One click is one hit: a candidate that is a link's URL counts as absent, and link parameters are taken off (L-50).
     """
-    known = site(request)
+    return settled_on(site(request), candidates, urlconf=getattr(request, "urlconf", None))
+
+
+def settled_on(known: Site, candidates: Iterable[str], *, urlconf: str | None = None) -> str:
+    """Return the same for what is known of the site alone, where there is no request of Django's."""
     cleaned = (
-        _without_parameters(request, each)
+        _without_parameters(each, site=known)
         for each in candidates
-        if targets.may_redirect_to(each, site=known) and not _leads_to_link(request, each)
+        if targets.may_redirect_to(each, site=known) and not _leads_to_link(each, urlconf=urlconf)
     )
     return targets.settled(cleaned, default=default_target(), site=known)
 
@@ -51,27 +55,27 @@ def default_target() -> str:
     return f"{prefix}{wanted[1:]}"
 
 
-def is_link_path(request: HttpRequest, path_info: str) -> bool:
+def is_link_path(path_info: str, *, urlconf: str | None = None) -> bool:
     """Whether a path, without script name, is a link's own URL, in whichever language the host prefixes it."""
     language = get_language_from_path(path_info)
     with override(language) if language else nullcontext():
         try:
-            match = resolve(path_info, urlconf=getattr(request, "urlconf", None))
+            match = resolve(path_info, urlconf=urlconf)
         except Resolver404:
             return False
     return "livereferrals" in match.app_names
 
 
-def _leads_to_link(request: HttpRequest, target: str) -> bool:
+def _leads_to_link(target: str, *, urlconf: str | None) -> bool:
     """Whether an accepted target is a link's URL; on any host, since several may be served by this project."""
     prefix = get_script_prefix()
     below = (path.removeprefix(prefix) for path in targets.paths_of(target) if path.startswith(prefix))
-    return any(is_link_path(request, f"/{path}") for path in below)
+    return any(is_link_path(f"/{path}", urlconf=urlconf) for path in below)
 
 
-def _without_parameters(request: HttpRequest, target: str) -> str:
+def _without_parameters(target: str, *, site: Site) -> str:
     """Take link parameters off a target of this project; on other hosts the words may mean something else (L-46)."""
     host = targets.host_of(target)
-    if host and not is_same_domain(host.lower(), request.get_host().lower()) and not conf.is_served(host):
+    if host and not is_same_domain(host.lower(), site.host.lower()) and not conf.is_served(host):
         return target
     return targets.stripped(target, conf.settings.PARAMETERS)

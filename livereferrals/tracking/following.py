@@ -152,12 +152,14 @@ def raw_query(request: HttpRequest) -> bytes:
 
 
 def escaped_path(request: HttpRequest) -> str:
-    """Return the path of the request, script name included, escaped: `%3F` in it is not taken for a query (X-16).
+    """Return the path of the request, script name included, escaped: `%3F` in it is not taken for a query (X-16)."""
+    return as_it_came(request.path, raw=request.scope.get("raw_path") if isinstance(request, ASGIRequest) else None)
+
+
+def as_it_came(path: str, *, raw: bytes | None) -> str:
+    """Return a decoded path escaped.
 
     An ASGI server tells the path as it came; it is used unless a middleware has changed the decoded one.
     """
-    if isinstance(request, ASGIRequest):
-        raw = (request.scope.get("raw_path") or b"").decode("latin-1")
-        if raw and unquote(raw) == request.path:
-            return raw
-    return escape_uri_path(request.path)
+    told = (raw or b"").decode("latin-1")
+    return told if told and unquote(told) == path else escape_uri_path(path)

@@ -107,7 +107,7 @@ def caught(request: HttpRequest) -> dict[str, str]:
 
 def answer(request: HttpRequest, values: Mapping[str, str]) -> HttpResponse | None:
     """Return the redirect that a request with link parameters gets, or nothing where it passes. Up to six queries."""
-    if destinations.is_link_path(request, request.path_info):
+    if destinations.is_link_path(request.path_info, urlconf=getattr(request, "urlconf", None)):
         return None  # there it means nothing (P-27)
     now = timezone.now()
     unknown: set[str] = set()
