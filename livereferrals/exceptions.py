@@ -8,6 +8,7 @@ LiveReferralsError
 +-- InvalidCursor             (ValueError)            text that is no cursor
 +-- InvalidAmount             (ValueError)            an amount or a currency that cannot be stored
 +-- TokenExists               (ValueError)            a feed token of this id has been made before
++-- HitNotRecordedError                               a hit is lost; carries the reason
 +-- FeedError                                         a feed request is refused; carries the wire code
 """
 
@@ -61,6 +62,15 @@ class InvalidAmount(LiveReferralsError, ValueError):  # noqa: N818 - says what i
 
 class TokenExists(LiveReferralsError, ValueError):  # noqa: N818 - says what it is
     """A feed token of this id has been made before; its secret is not shown again."""
+
+
+class HitNotRecordedError(LiveReferralsError):
+    """A hit could not be written; it has been logged and counted, and its visitor is to be led on all the same (L-27)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The hit is not recorded: {reason}.")
+        self.reason = reason
+        """A `HitLoss`: `overload`, `late`, `database`, or `refused`."""
 
 
 class FeedError(LiveReferralsError):

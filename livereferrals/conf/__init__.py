@@ -176,6 +176,8 @@ class Settings(RootGroup):
         ("token", "key", "password", "code", "email", "signature", "session"), texts
     )
     """Query parameters that are never stored with a URL, whatever their case."""
+    HITS_OVERLOAD = Setting("redirect", one_of("redirect", "unavailable"))
+    """What a visitor gets whose hit finds no room in time: the way on without a hit, or 503 so as to come again."""
     DEFAULT_CURRENCY = Setting[str | None](None, optional_text)
     """ISO 4217 code for amounts without a currency."""
     TRIGGER_ERRORS = Setting("log", one_of("log", "raise"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -13,6 +13,7 @@ from livereferrals.tracking.models import LinkOwner, ReferralLink
 from livereferrals.tracking.models.partners import IDENTIFIER
 
 if TYPE_CHECKING:
+    import uuid
     from datetime import datetime
 
 WELL_FORMED: Final = re.compile(rf"{IDENTIFIER}\Z")
@@ -27,6 +28,61 @@ class Refusal(models.TextChoices):
     EXPIRED = "expired", _("the link has expired")
     INACTIVE_PARTNER = "inactive-partner", _("the partner is not active")
     INACTIVE_USER = "inactive-user", _("the user is not active")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLink:
+    """What following a link needs to know of it: values alone, which no thread and no host can change."""
+
+    id: uuid.UUID
+    identifier: str
+    target: str
+    disabled: bool
+    """Whether it is switched off, or nobody's: a deleted user's link (L-63)."""
+    starts_at: datetime | None
+    expires_at: datetime | None
+    partner_id: int | None
+    partner_uid: str
+    """The partner's public name; empty for a link without partner."""
+    partner_active: bool
+    """Whether its partner is active, if it has one."""
+    user_id: object | None
+    """Primary key of the user whose link it is."""
+    partner_user_id: object | None
+    """Primary key of its partner's own login."""
+    user_active: bool
+    """Whether its user is active, if it has one."""
+
+    @classmethod
+    def of(cls, link: ReferralLink) -> Self:
+        """Return what is to be known of the row; its partner and user are loaded."""
+        partner, user = link.partner, link.user
+        return cls(
+            id=link.pk,
+            identifier=link.identifier,
+            target=link.target,
+            disabled=link.disabled or (link.owner == LinkOwner.USER and user is None),
+            starts_at=link.starts_at,
+            expires_at=link.expires_at,
+            partner_id=link.partner_id,
+            partner_uid="" if partner is None else partner.uid,
+            partner_active=partner is None or partner.active,
+            user_id=link.user_id,
+            partner_user_id=None if partner is None else partner.user_id,
+            user_active=user is None or user.is_active,
+        )
+
+    def refusal(self, now: datetime) -> Refusal | None:
+        """Say why following the link makes no hit at this time, or nothing. The same rule as `LinkQuerySet.followable`."""
+        if self.disabled:
+            return Refusal.DISABLED
+        if self.starts_at is not None and self.starts_at > now:
+            return Refusal.NOT_STARTED
+        if self.expires_at is not None and self.expires_at <= now:
+            return Refusal.EXPIRED
+        if not self.partner_active:
+            return Refusal.INACTIVE_PARTNER
+        return None if self.user_active else Refusal.INACTIVE_USER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +118,8 @@ def find_partner_link(uid: str, *, now: datetime) -> LinkLookup:
 
 
 def refusal(link: ReferralLink, *, now: datetime) -> Refusal | None:
-    """Say why following the link makes no hit at this time, or nothing. The same rule as `LinkQuerySet.followable`."""
-    if link.disabled or (link.owner == LinkOwner.USER and link.user is None):  # a deleted user's link (L-63)
-        return Refusal.DISABLED
-    if link.starts_at is not None and link.starts_at > now:
-        return Refusal.NOT_STARTED
-    if link.expires_at is not None and link.expires_at <= now:
-        return Refusal.EXPIRED
-    if link.partner is not None and not link.partner.active:
-        return Refusal.INACTIVE_PARTNER
-    if link.user is not None and not link.user.is_active:
-        return Refusal.INACTIVE_USER
-    return None
+    """Say why following the link makes no hit at this time, or nothing."""
+    return KnownLink.of(link).refusal(now)
 
 
 def _links() -> models.QuerySet[ReferralLink]:
