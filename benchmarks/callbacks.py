@@ -219,9 +219,10 @@ class Scrape:
 
 def backlog(rows: int, endpoints: int) -> None:
     """Work off a backlog with one worker process."""
-    from tests.servers import free_port, server_environment
+    from tests.ports import own_port
+    from tests.servers import server_environment
 
-    partners, port = Partners(), free_port()
+    partners, port = Partners(), own_port()
     for number in range(endpoints):
         pile_up(subscribe(partners, f"/p{number}", max_in_flight=32), rows=rows // endpoints)
     analyse()

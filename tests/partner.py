@@ -1,13 +1,16 @@
 """A partner's HTTP server, which records what it is called with and misbehaves on request.
 
-It speaks HTTP/1.1 by hand, because what a well-made server would never do is what a sender has to survive.
+It speaks HTTP/1.1 by hand, because what a well-made server would never do is what a sender has to survive. Its URLs begin
+with a word of its own: who asks for another path looks for somebody else, is told 410, and counts for nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
+import secrets
 import socket
 import struct
 import threading
@@ -18,13 +21,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from tests.waiting import wait_until
+from tests.ports import HOST, hold_port
+from tests.waiting import DEADLINE_S, wait_until
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Iterator
 
-HOST = "127.0.0.1"
 HEAD_LIMIT = 1 << 20
 
 Manner = Literal["answer", "hang", "close", "reset", "garbage", "torn", "drip", "endless"]
@@ -46,11 +49,13 @@ class Call:
     """`time.time()` of its arrival."""
     connection: int
     """Number of the TCP connection."""
+    prefix: str = ""
+    """The sink's own part of the path."""
 
     @property
     def path(self) -> str:
-        """The path, still percent-encoded."""
-        return urlsplit(self.target).path
+        """The path as `PartnerSink.url` was given it, still percent-encoded."""
+        return urlsplit(self.target).path.removeprefix(self.prefix)
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -87,6 +92,7 @@ class Answer:
 
 
 OK = Answer()
+GONE = Answer(status=410, headers={"connection": "close"})
 
 
 class PartnerSink:
@@ -96,21 +102,28 @@ class PartnerSink:
         self.calls: list[Call] = []
         self.default = OK
         self.port = 0
+        self.prefix = f"/{secrets.token_hex(4)}"
         self.connections = 0
-        """TCP connections opened so far."""
+        """TCP connections opened so far, strangers' excepted."""
         self._tls = tls
         self._queue: deque[Answer] = deque()
         self._by_path: dict[str, Answer] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="partner-sink", daemon=True)
-        self._ready = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._released = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._numbers = itertools.count(1)
+        self._holder: socket.socket | None = None
 
-    def url(self, target: str = "/callback") -> str:
-        """Return the address of a path, with its query, at this server."""
-        return f"{'http' if self._tls is None else 'https'}://{HOST}:{self.port}{target}"
+    @property
+    def origin(self) -> str:
+        """The address without a path, as a proxy has it."""
+        return f"{'http' if self._tls is None else 'https'}://{HOST}:{self.port}"
+
+    def url(self, target: str = "/callback", *, host: str = HOST) -> str:
+        """Return the address of a path, with its query, at this server; it may be called by another name."""
+        return f"{self.origin.replace(HOST, host)}{self.prefix}{target}"
 
     def answer_with(self, *answers: Answer) -> None:
         """Answer the next calls so, one after the other."""
@@ -124,7 +137,7 @@ class PartnerSink:
         """Let go of all hanging calls; they end without an answer."""
         self._loop.call_soon_threadsafe(self._released.set)
 
-    def wait_for(self, count: int, *, timeout_s: float = 10.0) -> list[Call]:
+    def wait_for(self, count: int, *, timeout_s: float = DEADLINE_S) -> list[Call]:
         """Return the calls once there are at least `count`."""
         wait_until(lambda: len(self.calls) >= count, timeout_s=timeout_s, what=f"Call {count} of the partner")
         return list(self.calls)
@@ -133,20 +146,23 @@ class PartnerSink:
         """Listen on a free port, or again on the one of before."""
         if not self._thread.is_alive():
             self._thread.start()
-        self._ready.clear()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
-        assert self._ready.wait(10), "the partner's server did not start"
+        if self._holder is None:
+            self._holder = hold_port()
+            self.port = self._holder.getsockname()[1]
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(DEADLINE_S)
 
     def stop_listening(self) -> None:
         """Refuse connections, until `start()` is called again; open ones end."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(DEADLINE_S)
 
     def close(self) -> None:
         """End the server and its thread."""
         self.stop_listening()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(DEADLINE_S)
         self._loop.close()
+        if self._holder is not None:
+            self._holder.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -154,8 +170,6 @@ class PartnerSink:
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._converse, HOST, self.port, limit=HEAD_LIMIT, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._ready.set()
 
     async def _close(self) -> None:
         if self._server is not None:
@@ -171,9 +185,13 @@ class PartnerSink:
         assert task is not None
         self._tasks.add(task)
         self.connections += 1
-        number = self.connections
         try:
+            number = next(self._numbers)
             while (call := await self._read(reader, number)) is not None:
+                if self._is_strangers(call):
+                    self.connections -= 1
+                    await self._reply(GONE, writer)
+                    break
                 self.calls.append(call)
                 if not await self._reply(self._choose(call), writer):
                     break
@@ -183,13 +201,16 @@ class PartnerSink:
             self._tasks.discard(task)
             writer.close()
 
+    def _is_strangers(self, call: Call) -> bool:
+        """Whether the call is another server's; one that begins with no slash is a proxy's, and names where it goes."""
+        return call.target.startswith("/") and not call.target.startswith(self.prefix)
+
     def _choose(self, call: Call) -> Answer:
         if (fixed := self._by_path.get(call.path)) is not None:
             return fixed
         return self._queue.popleft() if self._queue else self.default
 
-    @staticmethod
-    async def _read(reader: asyncio.StreamReader, number: int) -> Call | None:
+    async def _read(self, reader: asyncio.StreamReader, number: int) -> Call | None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
@@ -199,7 +220,15 @@ class PartnerSink:
         pairs = (line.partition(":") for line in lines)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        return Call(method=method, target=target, headers=headers, body=body, at=time.time(), connection=number)
+        return Call(
+            method=method,
+            target=target,
+            headers=headers,
+            body=body,
+            at=time.time(),
+            connection=number,
+            prefix=self.prefix,
+        )
 
     async def _reply(self, answer: Answer, writer: asyncio.StreamWriter) -> bool:
         """Answer; return whether the connection stays open."""

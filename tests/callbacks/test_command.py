@@ -19,7 +19,8 @@ from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from livereferrals.management import log_lines
 from tests.callbacks.running import owe, subscribe, wait_for_state
 from tests.partner import Answer
-from tests.servers import free_port, server_environment
+from tests.ports import own_port
+from tests.servers import server_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def test_sigterm_lets_requests_end_and_the_health_file_goes(sink: PartnerSink, t
         subscription = subscribe(sink.url(path), max_in_flight=8)
         for _ in range(8):
             owe(subscription)
-    health, port = tmp_path / "health.json", free_port()
+    health, port = tmp_path / "health.json", own_port()
     process = start("--health-file", str(health), "--metrics-port", str(port))
     try:
         sink.wait_for(24, timeout_s=60)

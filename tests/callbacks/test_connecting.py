@@ -24,9 +24,7 @@ pytestmark = pytest.mark.once
 async def test_name_with_a_private_answer_is_blocked_and_nothing_is_sent(sink: PartnerSink) -> None:
     """callback-S1: judged on the answer of the name server, in the very attempt."""
     rules = Rules.of(allow=(f"partner.example:{sink.port}",), block=("127.0.0.0/8",), ports=(80,))
-    reply = await send(
-        make_job(f"http://partner.example:{sink.port}/"), resolver=FixedNames(["127.0.0.1"]), rules=rules
-    )
+    reply = await send(make_job(sink.url("/", host="partner.example")), resolver=FixedNames(["127.0.0.1"]), rules=rules)
     assert (reply.outcome, reply.error) == (Outcome.BLOCKED, "refused: private address")
     assert sink.connections == 0
 
@@ -35,7 +33,7 @@ async def test_only_the_allowed_one_of_two_answers_is_connected_to(sink: Partner
     """callback-S1: a refused answer is dropped, the other one used."""
     rules = Rules.of(allow=(f"127.0.0.1/32:{sink.port}",), block=(), ports=(80, sink.port))
     names = FixedNames(["10.255.255.1", "127.0.0.1"])
-    reply = await send(make_job(f"http://partner.example:{sink.port}/"), resolver=names, rules=rules)
+    reply = await send(make_job(sink.url("/", host="partner.example")), resolver=names, rules=rules)
     assert (reply.outcome, reply.address) == (Outcome.OK, f"127.0.0.1:{sink.port}")
     assert names.asked == ["partner.example."]
 

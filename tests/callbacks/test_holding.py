@@ -98,7 +98,7 @@ def test_test_call_works_while_held_and_counts_for_nothing(sink: PartnerSink) ->
         holding.enable(subscription, by=None)
         wait_for_state(waiting, DeliveryState.DELIVERED, timeout_s=30)
     first = sink.calls[0]
-    assert first.target == "/cb?test=1&order=A-1001"
+    assert first.target == f"{sink.prefix}/cb?test=1&order=A-1001"
     assert first.json()["test"] is True
     assert "test" not in sink.calls[1].json()
     endpoint = Endpoint.objects.get()

@@ -37,7 +37,7 @@ async def send(url: str, *, proxy: str, resolver: AbstractResolver | None = None
 
 async def test_plain_call_is_handed_to_the_proxy(sink: PartnerSink) -> None:
     """callback-S26: the proxy is connected to, wherever it is, with the whole URL and its own credentials."""
-    proxy = sink.url("").replace("http://", "http://me:pass@")
+    proxy = sink.origin.replace("http://", "http://me:pass@")
     reply = await send("http://partner.example/x?a=1", proxy=proxy, resolver=FixedNames(["93.184.216.34"]))
     assert (reply.outcome, reply.address) == (Outcome.OK, f"127.0.0.1:{sink.port}")
     (call,) = sink.calls
@@ -49,7 +49,7 @@ async def test_plain_call_is_handed_to_the_proxy(sink: PartnerSink) -> None:
 async def test_tunnel_is_asked_for_and_its_refusal_is_no_answer(sink: PartnerSink) -> None:
     """callback-S26: what the proxy says is never taken for the partner's answer."""
     sink.default = Answer(status=403)
-    reply = await send("https://partner.example/", proxy=sink.url(""), resolver=FixedNames(["93.184.216.34"]))
+    reply = await send("https://partner.example/", proxy=sink.origin, resolver=FixedNames(["93.184.216.34"]))
     assert (reply.outcome, reply.status) == (Outcome.CONNECT, None)
     assert reply.error == "the proxy refuses the connection with status 403"
     assert [(call.method, call.target) for call in sink.calls] == [("CONNECT", "partner.example:443")]
@@ -60,7 +60,7 @@ async def test_proxy_is_not_asked_to_go_where_the_guard_would_not(sink: PartnerS
     """callback-S1: name and literal are judged before anything reaches the proxy."""
     open_at_save = Rules.of(allow=("10.0.0.0/8", "::ffff:0:0/96"), block=(), ports=(80,))
     call = calls.prepare(make_job(url), rules=open_at_save, at=timezone.now())
-    async with Sender(proxy=Proxy.parse(sink.url("")), resolver=FixedNames(["10.0.0.1"])) as sender:
+    async with Sender(proxy=Proxy.parse(sink.origin), resolver=FixedNames(["10.0.0.1"])) as sender:
         reply = await sender.send(call, Flight(origin=call.origin, rules=PUBLIC))
     assert (reply.outcome, reply.error) == (Outcome.BLOCKED, "refused: private address")
     assert not sink.connections
@@ -71,7 +71,7 @@ async def test_address_of_the_proxy_opens_nothing_to_partners(sink: PartnerSink)
     names = FixedNames(["127.0.0.1"])
     rules = Rules.of(allow=(f"proxy.example:{sink.port}",), block=("127.0.0.0/8",), ports=(80,))
     reply = await send(
-        f"http://proxy.example:{sink.port}/", proxy=f"http://proxy.example:{sink.port}", resolver=names, rules=rules
+        sink.url("/", host="proxy.example"), proxy=f"http://proxy.example:{sink.port}", resolver=names, rules=rules
     )
     assert reply.outcome is Outcome.BLOCKED
     assert not sink.connections
@@ -79,9 +79,9 @@ async def test_address_of_the_proxy_opens_nothing_to_partners(sink: PartnerSink)
 
 async def test_name_that_is_not_known_and_a_proxy_that_is_not_there_have_their_outcomes(sink: PartnerSink) -> None:
     """callback-S26: told apart, so that staff know whom to ask."""
-    unknown = await send("http://partner.example/", proxy=sink.url(""), resolver=FixedNames([]))
+    unknown = await send("http://partner.example/", proxy=sink.origin, resolver=FixedNames([]))
     assert unknown.outcome is Outcome.DNS
-    proxy = sink.url("")
+    proxy = sink.origin
     sink.stop_listening()
     away = await send("http://partner.example/", proxy=proxy, resolver=FixedNames(["93.184.216.34"]))
     assert (away.outcome, away.error) == (Outcome.CONNECT, "the proxy cannot be reached")

@@ -159,7 +159,7 @@ async def test_url_goes_on_the_wire_as_it_was_rendered(sink: PartnerSink) -> Non
     job = make_job(sink.url("/x%2Fy/{reference}?r={reference}&t=%7E"), method="GET", payload=event)
     await send(job)
     encoded = "a%2Fb%20~%2541%26%C3%A9%0D%0A"
-    assert sink.calls[0].target == f"/x%2Fy/{encoded}?r={encoded}&t=%7E"
+    assert sink.calls[0].target == f"{sink.prefix}/x%2Fy/{encoded}?r={encoded}&t=%7E"
 
 
 async def test_sender_outside_its_context_says_so() -> None:

@@ -14,7 +14,8 @@ from asgiref.sync import sync_to_async
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from livereferrals.events import hints
-from tests.servers import ROOT, free_port, server_environment, valkey_server
+from tests.ports import own_port
+from tests.servers import ROOT, server_environment, valkey_server
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ async def test_a_layer_that_is_away_is_logged_and_costs_nothing_else(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """feed-51 With the layer stopped an announcement returns within its time limit; nothing is raised."""
-    settings.CHANNEL_LAYERS = redis_layer(f"redis://127.0.0.1:{free_port()}/0")
+    settings.CHANNEL_LAYERS = redis_layer(f"redis://127.0.0.1:{own_port()}/0")
     async with asyncio.timeout(hints.ANNOUNCE_TIMEOUT_S + 3):
         await hints.aannounce()
     assert "poll" in caplog.text
@@ -154,7 +155,7 @@ async def test_a_layer_that_is_away_is_logged_and_costs_nothing_else(
 
 async def test_hints_come_again_when_the_layer_is_back(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """feed-51 A restarted Valkey is joined again without a restart here; its absence is said once."""
-    port = free_port()
+    port = own_port()
     settings.CHANNEL_LAYERS = redis_layer(f"redis://127.0.0.1:{port}/0")
     async with receiving() as receiver:
         await eventually(lambda: "polling" in caplog.text, what="The warning")

@@ -148,7 +148,7 @@ async def test_of_several_answers_only_the_allowed_one_is_connected_to(
     """callback-F26: the refused ones are dropped."""
     names.names["partner.example"] = [*others, HOST]
     rules = Rules.of(allow=rules_of(sink), block=tuple(others), ports=(80,))
-    reply = await send(f"http://partner.example:{sink.port}/", names, rules)
+    reply = await send(sink.url("/", host="partner.example"), names, rules)
     assert (reply.outcome, reply.address) == (Outcome.OK, f"{HOST}:{sink.port}")
 
 
@@ -166,9 +166,9 @@ async def test_name_that_changes_between_two_look_ups_of_an_attempt_gains_nothin
     rules = Rules.of(allow=rules_of(sink), block=("127.0.0.2",), ports=(80,))
     with socket.create_server(("127.0.0.2", sink.port)) as inner:
         inner.setblocking(False)
-        first = await send(f"http://partner.example:{sink.port}/", names, rules)
+        first = await send(sink.url("/", host="partner.example"), names, rules)
         assert (first.outcome, names.asked["partner.example"]) == (Outcome.OK, 1)
-        second = await send(f"http://partner.example:{sink.port}/", names, rules)
+        second = await send(sink.url("/", host="partner.example"), names, rules)
         assert (second.outcome, second.address, sink.connections) == (Outcome.BLOCKED, "", 1)
         with pytest.raises(BlockingIOError):
             inner.accept()

@@ -7,6 +7,7 @@ import ssl
 import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
@@ -33,12 +34,12 @@ def authority() -> Identity:
     return issue("The tests' authority")
 
 
-async def send(port: int, *, trusted: Identity, directory: Path, timeout_s: int = 10) -> Reply:
+async def send(url: str, *, trusted: Identity, directory: Path, timeout_s: int = 10) -> Reply:
     """Call the server by name over TLS, with this authority among the trusted ones."""
     bundle = directory / "bundle.pem"
     bundle.write_bytes(trusted.pem())
-    rules = Rules.of(allow=(f"{NAME}:{port}",), block=(), ports=(443,))
-    job = make_job(f"https://{NAME}:{port}/", plain_http=False, timeout_s=timeout_s)
+    rules = Rules.of(allow=(f"{NAME}:{urlsplit(url).port}",), block=(), ports=(443,))
+    job = make_job(url, plain_http=False, timeout_s=timeout_s)
     call = calls.prepare(job, rules=rules, at=timezone.now())
     async with Sender(ca_bundle=str(bundle), resolver=FixedNames(["127.0.0.1"])) as sender:
         return await sender.send(call, Flight(origin=call.origin, rules=rules))
@@ -47,7 +48,7 @@ async def send(port: int, *, trusted: Identity, directory: Path, timeout_s: int 
 async def test_certificate_of_a_trusted_authority_is_taken(authority: Identity, tmp_path: Path) -> None:
     """callback-F22: the bundle of the setting adds to the trusted authorities; the name is checked against it."""
     with partner_sink(tls=issue(NAME, issuer=authority).context(tmp_path)) as sink:
-        reply = await send(sink.port, trusted=authority, directory=tmp_path)
+        reply = await send(sink.url(host=NAME), trusted=authority, directory=tmp_path)
     assert (reply.outcome, reply.status, len(sink.calls)) == (Outcome.OK, 200, 1)
 
 
@@ -73,7 +74,7 @@ async def test_bad_certificate_is_refused_with_its_cause(
         "unknown issuer": lambda: issue(NAME, issuer=issue("Somebody")),
     }[fault]()
     with partner_sink(tls=identity.context(tmp_path)) as sink:
-        reply = await send(sink.port, trusted=authority, directory=tmp_path)
+        reply = await send(sink.url(host=NAME), trusted=authority, directory=tmp_path)
     assert (reply.outcome, reply.status, reply.error) == (Outcome.TLS, None, cause)
     assert not sink.calls
 
@@ -87,7 +88,7 @@ async def test_server_with_an_old_version_alone_is_refused(authority: Identity, 
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     with partner_sink(tls=context) as sink:
-        reply = await send(sink.port, trusted=authority, directory=tmp_path)
+        reply = await send(sink.url(host=NAME), trusted=authority, directory=tmp_path)
     assert (reply.outcome, reply.error) == (Outcome.TLS, "the server hung up in the middle of the TLS handshake")
     assert not sink.calls
 
@@ -102,7 +103,9 @@ async def test_plain_http_on_the_port_of_tls_is_no_answer(authority: Identity, t
         writer.close()
 
     async with await asyncio.start_server(refuse, HOST, 0) as server:
-        reply = await send(server.sockets[0].getsockname()[1], trusted=authority, directory=tmp_path)
+        reply = await send(
+            f"https://{NAME}:{server.sockets[0].getsockname()[1]}/", trusted=authority, directory=tmp_path
+        )
     assert (reply.outcome, reply.status) == (Outcome.TLS, None)
 
 
@@ -111,6 +114,7 @@ async def test_handshake_that_is_never_answered_is_given_up_after_five_seconds(
 ) -> None:
     """callback-F22, callback-F1: a plain server that waits for more; connecting and TLS have 5 s together."""
     with partner_sink() as sink:
-        reply = await send(sink.port, trusted=authority, directory=tmp_path, timeout_s=30)
+        secure = sink.url(host=NAME).replace("http:", "https:")
+        reply = await send(secure, trusted=authority, directory=tmp_path, timeout_s=30)
     assert reply.outcome is Outcome.TIMEOUT_CONNECT
     assert 4900 <= reply.duration_ms <= 20_000

@@ -12,7 +12,7 @@ import pytest
 
 from tests.browsing import Browser
 from tests.packaging.building import build, empty_environment
-from tests.servers import free_port
+from tests.ports import own_port
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def uid(host: Host) -> str:
 @pytest.fixture(scope="module")
 def base(host: Host, uid: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `runserver`, which is daphne's."""
-    port = free_port()
+    port = own_port()
     log = tmp_path_factory.mktemp("log") / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command

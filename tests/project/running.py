@@ -14,7 +14,8 @@ import urllib.request
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from tests.servers import ROOT, free_port
+from tests.ports import own_port
+from tests.servers import ROOT
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Demo:
 
     def __init__(self, directory: Path, **options: str) -> None:
         self.directory = directory
-        self.port = free_port()
+        self.port = own_port()
         self.environment = os.environ | {
             "DEMO_DIR": str(directory),
             "PORT": str(self.port),

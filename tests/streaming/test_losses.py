@@ -15,7 +15,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from livereferrals.streaming import revocation, tokens
 from livereferrals.tracking.models import Partner
-from tests.servers import HostServer, free_port, host_server, valkey_server
+from tests.ports import own_port
+from tests.servers import HostServer, host_server, valkey_server
 from tests.streaming.clients import RawFeed, feed, seq
 from tests.streaming.conftest import SETTINGS, Reader, make_reader
 from tests.waiting import eventually
@@ -51,7 +52,7 @@ def chain(client: RawFeed) -> list[int]:
 @pytest.mark.once
 async def test_hints_cross_processes_and_losing_them_only_delays(reader: Reader) -> None:
     """feed-51: Valkey stopped, restarted and full; between a daphne and a uvicorn nothing is lost"""
-    port = free_port()
+    port = own_port()
     settings = SETTINGS | {"FEED_POLL_INTERVAL": 1}
     with contextlib.ExitStack() as stack:
         valkey = stack.enter_context(contextlib.ExitStack())
