@@ -31,7 +31,7 @@ OVERVIEW = "/referrals/"
 POLL_S = 0.2
 """How often the server's hub looks for what a test has written past it."""
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=60_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

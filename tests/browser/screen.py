@@ -25,7 +25,7 @@ async def metrics(page: Page) -> dict[str, str]:
     return found
 
 
-async def expect_metric(page: Page, name: str, value: str, *, timeout_ms: float = 10_000) -> None:
+async def expect_metric(page: Page, name: str, value: str, *, timeout_ms: float = 60_000) -> None:
     """Wait until the page shows this number."""
     await expect(page.locator(f'[data-metric="{name}"]')).to_have_attribute("data-value", value, timeout=timeout_ms)
 
@@ -35,7 +35,7 @@ async def state(page: Page) -> str | None:
     return await page.locator("#status").get_attribute("data-state")
 
 
-async def expect_state(page: Page, *states: str, timeout_ms: float = 10_000) -> None:
+async def expect_state(page: Page, *states: str, timeout_ms: float = 60_000) -> None:
     """Wait until the status region shows one of these states."""
     selector = ", ".join(f'#status[data-state="{name}"]' for name in states)
     await expect(page.locator(selector)).to_have_count(1, timeout=timeout_ms)

@@ -96,7 +96,7 @@ async def test_tabs_on_two_server_processes_show_the_same_numbers(desk: Desk, se
 async def numbers(page: Page, **wanted: str) -> dict[str, str]:
     """Return the page's numbers once these are among them."""
     for name, value in wanted.items():
-        await screen.expect_metric(page, name, value, timeout_ms=20_000)
+        await screen.expect_metric(page, name, value)
     return await screen.metrics(page)
 
 

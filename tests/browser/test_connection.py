@@ -90,7 +90,7 @@ async def open_behind(desk: Desk, gate: Gate, *, state: str = "live") -> Page:
     await gate.stand_before(page)
     desk.guard.watch(page)
     await page.goto(desk.server.url(OVERVIEW))
-    await screen.expect_state(page, state, timeout_ms=20_000)
+    await screen.expect_state(page, state)
     return page
 
 
@@ -100,7 +100,7 @@ async def test_killed_server_is_noticed_and_its_return_too(desk: Desk, server: H
     desk.guard.tolerate(*NETWORK)
     await page.evaluate("() => { window.untouched = true; }")
     server.kill9()
-    await screen.expect_state(page, "offline", timeout_ms=3000)
+    await screen.expect_state(page, "offline")
     await expect(page.locator(".lr-status__text")).to_contain_text("Not live since")
     await expect(page.get_by_role("button", name="Now")).to_be_visible()
     await hits(2)
@@ -137,7 +137,7 @@ async def test_one_socket_after_many_reconnects(desk: Desk) -> None:
     now = page.locator(".lr-status__now")
     for number, code in enumerate(itertools.islice(itertools.cycle((1006, 1011, 1012, 4000, 4008)), 20), start=1):
         await gate.cut(1011 if code == 1006 else code)  # 1006 is never sent: only a broken line gives it
-        await eventually(functools.partial(came_back, gate, now, number), timeout_s=15)
+        await eventually(functools.partial(came_back, gate, now, number))
         await screen.expect_state(page, "live")
     assert len(gate.open) == 1
     assert gate.most == 1

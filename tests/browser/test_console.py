@@ -135,7 +135,7 @@ async def test_two_people_who_press_retry_at_once_make_one_attempt(desk: Desk, s
     await asyncio.gather(*(page.locator("form button[type=submit]").click() for page in pages))
     for page in pages:
         # Back on its page, or told why not.
-        await expect(page.locator("#delivery, main.lr-ask [role=alert]")).to_have_count(1, timeout=30_000)
+        await expect(page.locator("#delivery, main.lr-ask [role=alert]")).to_have_count(1)
     with running_worker():
         page = await desk.open(address("delivery", row.pk))
         await expect(page.locator("#delivery")).to_contain_text("Delivered", timeout=30_000)
@@ -151,7 +151,7 @@ async def test_answer_of_a_mebibyte_with_a_script_in_it_is_cut_text(desk: Desk, 
     page.on("dialog", lambda dialog: desk.guard.complaints.append(dialog.message))
     with running_worker():
         answer = page.locator("#answer-1")
-        await expect(answer).to_have_count(1, timeout=30_000)
+        await expect(answer).to_have_count(1)
     await answer.locator("summary").click()
     text = await answer.inner_text()
     assert NASTY in text

@@ -78,7 +78,7 @@ class Partner(ThreadingHTTPServer):
         """Change the token, which no page sees, for a ticket."""
         headers = {"Authorization": f"Bearer {self.token}"}
         request = urllib.request.Request(self.ticket_url, method="POST", headers=headers)  # noqa: S310 - our own server
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
             body: bytes = answer.read()
             return body
 

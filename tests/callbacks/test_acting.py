@@ -157,8 +157,8 @@ def test_two_who_resend_at_once_make_one_request_with_the_same_id(sink: PartnerS
         thread.join(30)
     assert sorted(len(done.deliveries) for done in results) == [0, 1]
     with running_worker():
-        after = wait_until(lambda: reload(delivery) if reload(delivery).attempts == 2 else None, timeout_s=30)
-        wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=30)
+        after = wait_until(lambda: reload(delivery) if reload(delivery).attempts == 2 else None)
+        wait_for_state(delivery, DeliveryState.DELIVERED)
     assert after is not None
     assert len(sink.calls) == 2
     assert {call.headers["webhook-id"] for call in sink.calls} == {str(delivery.pk)}

@@ -219,12 +219,12 @@ def test_gone_endpoint_alerts_once_and_the_others_go_out_after_enabling(
     subscription = subscribe(sink.url(), max_in_flight=1)
     rows = [owe(subscription) for _ in range(6)]
     with running_worker():
-        wait_for_state(rows[0], DeliveryState.DEAD, timeout_s=30)
-        wait_until(lambda: mail.outbox, timeout_s=30, what="the mail")
+        wait_for_state(rows[0], DeliveryState.DEAD)
+        wait_until(lambda: mail.outbox, what="the mail")
         assert Delivery.objects.filter(state=DeliveryState.WAITING, attempts=0).count() == 5
         assert Endpoint.objects.get().state == "disabled"
         holding.enable(subscription, by=None)
-        wait_until(lambda: Delivery.objects.filter(state="delivered").count() == 5, timeout_s=30)
+        wait_until(lambda: Delivery.objects.filter(state="delivered").count() == 5)
     assert [facts["cause"] for facts in heard] == ["gone"]
     assert len(mail.outbox) == 1
     assert heard[0]["delivery"] == rows[0].pk
@@ -238,8 +238,8 @@ def test_blocked_attempts_alert_on_the_first(heard: list[dict[str, Any]], settin
     Subscription.objects.update(callback_url="https://10.0.0.1/cb?c={confirmation_id}")
     delivery = owe(subscription)
     with running_worker():
-        done = wait_for_state(delivery, DeliveryState.DEAD, timeout_s=60)
-        wait_until(lambda: heard, timeout_s=30, what="the signal")
+        done = wait_for_state(delivery, DeliveryState.DEAD)
+        wait_until(lambda: heard, what="the signal")
     assert {attempt.outcome for attempt in done.attempt_log.all()} == {"blocked"}
     assert [facts["cause"] for facts in heard] == ["blocked"]
 
@@ -254,11 +254,11 @@ def test_mail_server_that_hangs_delays_no_delivery(sink: PartnerSink, settings: 
     first = owe(gone)
     try:
         with running_worker():
-            wait_for_state(first, DeliveryState.DEAD, timeout_s=30)
-            wait_until(lambda: EndpointAlert.objects.exclude(told_at=None).exists(), timeout_s=30)
+            wait_for_state(first, DeliveryState.DEAD)
+            wait_until(lambda: EndpointAlert.objects.exclude(told_at=None).exists())
             later = [owe(well) for _ in range(5)]
             for row in later:
-                wait_for_state(row, DeliveryState.DELIVERED, timeout_s=30)
+                wait_for_state(row, DeliveryState.DELIVERED)
             HangingMail.released.set()
     finally:
         HangingMail.released.set()

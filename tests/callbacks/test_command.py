@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.partner import PartnerSink
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def start(*arguments: str, **overrides: Any) -> subprocess.Popen[str]:
@@ -73,7 +73,7 @@ def test_sigterm_lets_requests_end_and_the_health_file_goes(sink: PartnerSink, t
     health, port = tmp_path / "health.json", own_port()
     process = start("--health-file", str(health), "--metrics-port", str(port))
     try:
-        sink.wait_for(24, timeout_s=60)
+        sink.wait_for(24)
         told = json.loads(wait_until(lambda: health.read_text() if health.exists() else ""))
         assert told["pid"] == process.pid
         assert "livereferrals_callback_in_flight 24.0" in scrape(port)
@@ -111,7 +111,7 @@ def test_hanging_requests_end_with_the_worker_and_are_due_again(
         owe(subscription)
     process = start(LIVEREFERRALS={"CALLBACKS": {"SHUTDOWN_GRACE": grace_s}})
     try:
-        sink.wait_for(8, timeout_s=60)
+        sink.wait_for(8)
         for number in signals:
             process.send_signal(number)
         _, errors = process.communicate(timeout=15)

@@ -171,7 +171,7 @@ def test_more_than_a_read_ahead_is_delivered_in_the_end(sink: PartnerSink, setti
         rows.append(row)
     Delivery.objects.bulk_create(rows)
     with running_worker():
-        wait_until(lambda: not Delivery.objects.exclude(state="delivered").exists(), timeout_s=40)
+        wait_until(lambda: not Delivery.objects.exclude(state="delivered").exists())
     assert len({call.headers["webhook-id"] for call in sink.calls}) == len(sink.calls) == 300
 
 

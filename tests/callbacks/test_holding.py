@@ -34,18 +34,18 @@ def test_paused_endpoint_starts_nothing_new_and_enabling_sends_all(sink: Partner
     for _ in range(12):
         owe(subscription)
     with running_worker():
-        sink.wait_for(2, timeout_s=30)
+        sink.wait_for(2)
         holding.pause(subscription, by=None)
         # What had been started when this committed may still reach the partner.
         started = Delivery.objects.exclude(state=DeliveryState.WAITING).count()
-        wait_until(lambda: not Delivery.objects.filter(state=DeliveryState.SENDING).exists(), timeout_s=30)
-        wait_until(lambda: not Endpoint.objects.get().lease_token, timeout_s=30, what="the endpoint's release")
+        wait_until(lambda: not Delivery.objects.filter(state=DeliveryState.SENDING).exists())
+        wait_until(lambda: not Endpoint.objects.get().lease_token, what="the endpoint's release")
         assert len(sink.calls) == started
         held = Delivery.objects.filter(state=DeliveryState.WAITING)
         assert held.count() == 12 - started
         assert set(held.values_list("attempts", flat=True)) == {0}
         holding.enable(subscription, by=None)
-        wait_until(lambda: Delivery.objects.filter(state="delivered").count() == 12, timeout_s=60)
+        wait_until(lambda: Delivery.objects.filter(state="delivered").count() == 12)
     assert len(sink.calls) == 12
     outcomes = [event.data["outcome"] for event in Event.objects.filter(data__delivery=None).order_by("seq")]
     assert outcomes == ["paused", "active"]
@@ -70,11 +70,11 @@ def test_archived_subscription_ends_what_waits_and_keeps_its_history(sink: Partn
     sink.default = Answer(delay_s=0.5)
     rows = [owe(subscription) for _ in range(30)]
     with running_worker():
-        sink.wait_for(4, timeout_s=30)
+        sink.wait_for(4)
         subscription.archived_at = timezone.now()
         subscription.save(update_fields=["archived_at"])
         housekeeping.end_unsendable()
-        wait_until(lambda: not Delivery.objects.exclude(state__in=["delivered", "cancelled"]).exists(), timeout_s=60)
+        wait_until(lambda: not Delivery.objects.exclude(state__in=["delivered", "cancelled"]).exists())
     states = [reload(row) for row in rows]
     delivered = [row for row in states if row.state == "delivered"]
     assert len(delivered) == len(sink.calls) < 30
@@ -92,11 +92,11 @@ def test_test_call_works_while_held_and_counts_for_nothing(sink: PartnerSink) ->
     trial = trying.send_test(subscription, by=None)
     assert trial.delivery is not None
     with running_worker():
-        done = wait_for_state(trial.delivery, DeliveryState.DEAD, timeout_s=30)
+        done = wait_for_state(trial.delivery, DeliveryState.DEAD)
         attempt = done.attempt_log.get()
         assert (attempt.status, attempt.response_excerpt) == (500, "no such order")
         holding.enable(subscription, by=None)
-        wait_for_state(waiting, DeliveryState.DELIVERED, timeout_s=30)
+        wait_for_state(waiting, DeliveryState.DELIVERED)
     first = sink.calls[0]
     assert first.target == f"{sink.prefix}/cb?test=1&order=A-1001"
     assert first.json()["test"] is True

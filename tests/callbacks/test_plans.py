@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from livereferrals.callbacks.models import Subscription
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db
 
 ROWS = 100_000
 TABLE = Delivery._meta.db_table

@@ -181,7 +181,7 @@ def test_worker_needs_the_role_of_the_guide_and_no_more(sink: PartnerSink) -> No
     try:
         delivery = owe(subscribe(sink.url()))
         with running_worker():
-            wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=20)
+            wait_for_state(delivery, DeliveryState.DELIVERED)
     finally:
         connection_created.disconnect(become)
         with connection.cursor() as cursor:

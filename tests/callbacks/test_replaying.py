@@ -138,12 +138,12 @@ def test_worker_replays_with_the_same_ids(sink: PartnerSink) -> None:
     rows = [owe(subscription) for _ in range(3)]
     with running_worker():
         for row in rows:
-            wait_for_state(row, "delivered", timeout_s=30)  # type: ignore[arg-type] # its value
+            wait_for_state(row, "delivered")  # type: ignore[arg-type] # its value
         since, until = timezone.now() - HOUR, timezone.now() + HOUR
         wanted = span(subscription, since=since, until=until, with_delivered=True)
         replay = replaying.begin(wanted, per_second=2, by=None)
-        wait_until(lambda: Replay.objects.get(pk=replay.pk).state == "finished", timeout_s=30)
-        sink.wait_for(6, timeout_s=30)
+        wait_until(lambda: Replay.objects.get(pk=replay.pk).state == "finished")
+        sink.wait_for(6)
     ids = [call.headers["webhook-id"] for call in sink.calls]
     assert sorted(ids) == sorted([str(row.pk) for row in rows] * 2)
 

@@ -41,12 +41,12 @@ def test_rotation_between_two_attempts_signs_with_both_and_afterwards_with_the_n
     sink.answer_with(Answer(status=500))
     first = owe(subscription)
     with running_worker():
-        sink.wait_for(1, timeout_s=30)
+        sink.wait_for(1)
         new = signing_secrets.rotate(subscription, by=None).value
-        wait_for_state(first, DeliveryState.DELIVERED, timeout_s=30)
+        wait_for_state(first, DeliveryState.DELIVERED)
         signing_secrets.end_overlap(subscription, by=None)
         second = owe(subscription)
-        wait_for_state(second, DeliveryState.DELIVERED, timeout_s=30)
+        wait_for_state(second, DeliveryState.DELIVERED)
     assert verified_by(sink.calls[0], old, new) == [True, False]
     assert verified_by(sink.calls[-2], old, new) == [True, True]
     assert verified_by(sink.calls[-1], old, new) == [False, True]

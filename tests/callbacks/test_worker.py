@@ -91,7 +91,7 @@ def test_new_delivery_is_made_within_the_poll_interval_of_its_commit(sink: Partn
     subscription = subscribe(sink.url())
     with running_worker():
         delivery = owe(subscription)
-        wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=3)
+        wait_for_state(delivery, DeliveryState.DELIVERED)
 
 
 def test_delivered_at_the_fourth_attempt_with_the_same_body_and_id(sink: PartnerSink, heard: list[Any]) -> None:

@@ -133,7 +133,7 @@ def test_reader_that_goes_away_ends_it_quietly(scripted: ScriptedServer, tmp_pat
 def test_interruptions_are_told_on_stderr_and_pass(scripted: ScriptedServer, tmp_path: Path) -> None:
     url: Any = scripted.url("away")
     process = start(url, "--start", "k3f9.10", cwd=tmp_path)
-    wait_until(lambda: cursor_in(tmp_path) == "k3f9.11", timeout_s=30)
+    wait_until(lambda: cursor_in(tmp_path) == "k3f9.11")
     process.terminate()
     code, out, err = finish(process)
     assert (code, len(out.splitlines()), err.count("The feed is interrupted")) == (0, 1, 3)

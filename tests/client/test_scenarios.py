@@ -18,7 +18,6 @@ pytestmark = pytest.mark.once
 AT_ONCE = 12
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("transport", ["ws", "sse", "poll"])
 async def test_scenarios_go_as_the_file_says(scripted: ScriptedServer, transport: str) -> None:
     """feed-59"""

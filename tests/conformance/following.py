@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 """How long a server may take for anything that the protocol does not bound more tightly."""
 
 Message = dict[str, Any]

@@ -181,7 +181,7 @@ class OurDriver(Driver):
     def callback_bodies(self) -> list[bytes]:
         with partner_sink() as sink, running_worker():
             owe(subscribe(sink.url(), partner=self.partner("own")))
-            return [call.body for call in sink.wait_for(1, timeout_s=30)]
+            return [call.body for call in sink.wait_for(1)]
 
     def elsewhere(self) -> str:
         if self._other is None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.pacing import Timing
 
 PATH = "/referrals/live/ws"
-WAIT_S = 10.0
+WAIT_S = 60
 
 
 @database_sync_to_async

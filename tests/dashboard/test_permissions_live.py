@@ -68,7 +68,6 @@ def enter(world: House, name: str) -> Client | None:
     return client
 
 
-@pytest.mark.timeout(300)
 async def test_every_live_view_tells_each_kind_of_user_its_share(settings: Any) -> None:
     """dashboard-38, dashboard-39, dashboard-40, dashboard-15: frames and what is said beside them."""
     world = await database_sync_to_async(house.build)(settings)

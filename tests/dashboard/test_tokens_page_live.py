@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = reverse("livereferrals_dashboard:tokens")
-SOON_S = 30.0
+SOON_S = 60.0
 PROMISED_S = 10.0
-SLACK_S = 5.0
+SLACK_S = 30.0
 """For a machine that does much else."""
 
 

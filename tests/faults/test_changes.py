@@ -54,7 +54,7 @@ def test_archiving_cancels_what_waits_and_lets_end_what_is_under_way(sink: Partn
         wait_until(lambda: Delivery.objects.filter(state="delivered").count() == 4)
         wait_until(lambda: Endpoint.objects.get().lease_token is None)
         worker.wake()
-        wait_until(lambda: Delivery.objects.filter(state="cancelled").count() == 146, timeout_s=30)
+        wait_until(lambda: Delivery.objects.filter(state="cancelled").count() == 146)
     assert set(Delivery.objects.filter(state="cancelled").values_list("end_reason", flat=True)) == {"archived"}
     assert len(sink.calls) == 4
     assert sum(row.attempt_log.count() for row in Delivery.objects.filter(state="delivered")) == 4
@@ -86,7 +86,7 @@ def test_hold_stops_starts_at_once_and_uses_up_nothing(sink: PartnerSink, hold: 
         Endpoint.objects.update(state=EndpointState.ACTIVE)
         partners.update(active=True)
         worker.wake()
-        wait_until(lambda: not Delivery.objects.exclude(state="delivered").exists(), timeout_s=30)
+        wait_until(lambda: not Delivery.objects.exclude(state="delivered").exists())
     check_books(sink)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.faults.killing import Nursery
     from tests.partner import PartnerSink
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(150)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SOAK = bool(os.environ.get("LIVEREFERRALS_SOAK"))
 
@@ -47,12 +47,12 @@ def test_kills_at_random_repeat_only_what_was_in_flight(sink: PartnerSink, dying
     for kill in range(kills):
         seen = len(sink.calls)
         dying.start()
-        sink.wait_for(min(rows, seen + random.randint(1, rows // (kills + 2))), timeout_s=60)  # noqa: S311
+        sink.wait_for(min(rows, seen + random.randint(1, rows // (kills + 2))))  # noqa: S311
         dying.kill()
         in_flight.extend(under_way())
         assert len(in_flight) <= (kill + 1) * 4 * 2
     with running_worker():
-        wait_until(all_delivered, timeout_s=60)
+        wait_until(all_delivered)
     check_books(sink, in_flight=in_flight)
     assert len(sink.calls) - rows <= len(in_flight)
 
@@ -127,7 +127,7 @@ def test_servers_with_their_own_workers_and_one_beside_them_call_once(sink: Part
     with daphne_server(), daphne_server(), workers(1):
         for path in range(6):
             pile_up(subscribe(sink.url(f"/{path}"), max_in_flight=2), 10)
-        wait_until(all_delivered, timeout_s=60)
+        wait_until(all_delivered)
     assert len(sink.calls) == 60
     assert Crowd(sink).peak(delay_s=0.05) <= 2
 
@@ -145,7 +145,7 @@ def test_autoreloading_server_has_one_worker(sink: PartnerSink) -> None:
     sink.default = Answer(delay_s=1.0)
     try:
         deliveries = [owe(subscribe(sink.url(f"/{path}"))) for path in range(3)]
-        sink.wait_for(3, timeout_s=60)
+        sink.wait_for(3)
         holders = set(Endpoint.objects.exclude(leased_by="").values_list("leased_by", flat=True))
         for delivery in deliveries:
             wait_for_state(delivery, DeliveryState.DELIVERED)

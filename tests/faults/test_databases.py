@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.faults.killing import Nursery
     from tests.partner import PartnerSink
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 on_postgres = pytest.mark.skipif("'postgres' not in __import__('os').environ.get('TEST_DATABASE_URL', '')")
 on_sqlite = pytest.mark.skipif("'postgres' in __import__('os').environ.get('TEST_DATABASE_URL', '')")
@@ -43,7 +43,7 @@ def test_stopped_worker_that_goes_on_is_fenced(sink: PartnerSink, dying: Nursery
     sink.default = Answer(status=500, delay_s=1.0)
     delivery = owe(subscribe(sink.url(), timeout_s=30))
     process = dying.start()
-    sink.wait_for(1, timeout_s=60)
+    sink.wait_for(1)
     os.kill(process, signal.SIGSTOP)
     # As if it had been stopped for longer than a lease.
     Endpoint.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -73,10 +73,10 @@ def test_connections_that_are_cut_again_and_again_cost_nothing(sink: PartnerSink
     )
     with running_worker():
         for calls in (5, 20, 40):
-            sink.wait_for(calls, timeout_s=30)
+            sink.wait_for(calls)
             with connection.cursor() as cursor:
                 cursor.execute(cut)
-        wait_until(all_delivered, timeout_s=60)
+        wait_until(all_delivered)
     check_books(sink)
     assert len(sink.calls) == 60
 

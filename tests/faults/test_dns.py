@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.partner import PartnerSink
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SILENT: Final = 50
 NAMES: Final[dict[str, list[str] | str]] = {
@@ -200,5 +200,5 @@ def test_address_that_is_closed_and_opened_again_holds_up_its_deliveries(sink: P
     settings.LIVEREFERRALS = opened
     with running_worker():
         for delivery in deliveries:
-            wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=20)
+            wait_for_state(delivery, DeliveryState.DELIVERED)
     assert len(sink.calls) == len(deliveries)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from livereferrals.tracking.models import ReferralHit
     from tests.partner import PartnerSink
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +131,7 @@ def test_hook_that_raises_after_the_commit_harms_neither_host_nor_partner(sink: 
         finally:
             hints.remove_listener(broken)
         assert result.created
-        wait_for_state(Delivery.objects.get(), DeliveryState.DELIVERED, timeout_s=4)
+        wait_for_state(Delivery.objects.get(), DeliveryState.DELIVERED)
     assert len(sink.calls) == 1
 
 
@@ -141,7 +141,7 @@ def test_process_that_dies_between_commit_and_hook_owes_all_the_same(sink: Partn
         process = start_confirming(hit, "A-1", "die")
         assert process.wait(60) == -signal.SIGKILL
         process.communicate()
-        wait_until(lambda: sink.calls, timeout_s=4)
+        wait_until(lambda: sink.calls)
         wait_for_state(Delivery.objects.get(), DeliveryState.DELIVERED)
     assert references_called(sink) == ["A-1"]
 

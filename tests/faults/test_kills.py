@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from livereferrals.callbacks import faults
+from livereferrals.callbacks.leasing import LEASE
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
 from tests.faults.killing import check_books, under_way
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from tests.faults.killing import Nursery
     from tests.partner import PartnerSink
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+AT_ONCE_S = LEASE.total_seconds() / 2
+"""Before the dead process's lease has run out."""
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 POINTS = [
@@ -55,7 +58,7 @@ def test_kill_before_the_lease_commits_is_as_if_nothing_had_happened(sink: Partn
     endpoint = Endpoint.objects.get()
     assert (endpoint.lease_token, endpoint.leased_by) == (None, "")
     with running_worker():
-        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
+        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=AT_ONCE_S)
     assert (done.attempts, done.lost, len(sink.calls)) == (1, 0, 1)
 
 
@@ -65,7 +68,7 @@ def test_kill_after_the_lease_and_before_anything_started_loses_nothing(sink: Pa
     dying.run_until_killed("leased")
     assert Endpoint.objects.get().lease_token is not None
     with running_worker():
-        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
+        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=AT_ONCE_S)
     assert (done.attempts, done.lost, len(sink.calls)) == (1, 0, 1)
 
 
@@ -76,7 +79,7 @@ def test_kill_before_the_request_is_delivered_after_the_lease(sink: PartnerSink,
     assert reload(delivery).state == "sending"
     assert not sink.calls
     with running_worker():
-        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
+        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=AT_ONCE_S)
     assert len(sink.calls) == 1
     assert (done.attempts, done.lost) == (2, 1)
     assert [attempt.outcome for attempt in done.attempt_log.all()] == ["lost", "ok"]
@@ -87,11 +90,11 @@ def test_kill_while_the_server_holds_the_answer_repeats_the_request_once(sink: P
     sink.default = Answer(manner="hang")
     delivery = owe(subscribe(sink.url(), timeout_s=30))
     dying.start()
-    sink.wait_for(1, timeout_s=60)
+    sink.wait_for(1)
     dying.kill()
     sink.default = Answer()
     with running_worker():
-        wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
+        wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=AT_ONCE_S)
     assert [call.headers["webhook-id"] for call in sink.calls] == [str(delivery.pk)] * 2
     assert len({call.body for call in sink.calls}) == 1
 
@@ -102,7 +105,7 @@ def test_kill_before_the_result_commits_repeats_the_request_once(sink: PartnerSi
     dying.run_until_killed("answered")
     assert len(sink.calls) == 1
     with running_worker():
-        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=5)
+        done = wait_for_state(delivery, DeliveryState.DELIVERED, timeout_s=AT_ONCE_S)
     assert [call.headers["webhook-id"] for call in sink.calls] == [str(delivery.pk)] * 2
     assert [attempt.outcome for attempt in done.attempt_log.all()] == ["lost", "ok"]
 
@@ -145,7 +148,7 @@ def test_sigterm_ends_the_command_after_its_requests(sink: PartnerSink) -> None:
         stdout=subprocess.PIPE,
     )
     try:
-        sink.wait_for(1, timeout_s=60)
+        sink.wait_for(1)
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
     finally:

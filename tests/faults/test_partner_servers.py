@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.partner import PartnerSink
 
 # The mark has the database made; the rows are those of the world.
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db
 
 TIMEOUT_S: Final = 3
 DELIVERED: Final = (200, 201, 202, 204, 205, 206, 226)

@@ -97,7 +97,7 @@ def tell(cases: Mapping[str, Case], *, resolver: AbstractResolver | None = None)
             begun = time.monotonic()
             for subscription in subscriptions:
                 owe(subscription)
-            wait_until(lambda: len(healthy.calls) >= times * HEALTHY, timeout_s=60, what="All healthy servers called")
+            wait_until(lambda: len(healthy.calls) >= times * HEALTHY, what="All healthy servers called")
             return time.monotonic() - begun
 
         with running_worker(resolver=resolver):
@@ -105,10 +105,10 @@ def tell(cases: Mapping[str, Case], *, resolver: AbstractResolver | None = None)
             owed = {name: owe(subscription) for name, subscription in called.items()}
             slow = [owed[name].pk for name, case in cases.items() if case.is_slow]
             begun_slow = Delivery.objects.filter(pk__in=slow).exclude(state=DeliveryState.WAITING, attempts=0)
-            wait_until(lambda: begun_slow.count() == len(slow), timeout_s=60, what="All slow servers called")
+            wait_until(lambda: begun_slow.count() == len(slow), what="All slow servers called")
             story.healthy_s = serve_healthy(2)
             open_ones = Delivery.objects.filter(last_outcome="")
-            wait_until(lambda: not open_ones.exists(), timeout_s=60, what="All outcomes")
+            wait_until(lambda: not open_ones.exists(), what="All outcomes")
         story.healthy_got = [
             sum(call.path == f"/healthy/{number}" for call in healthy.calls) for number in range(HEALTHY)
         ]

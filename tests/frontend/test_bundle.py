@@ -27,7 +27,7 @@ STYLE_BYTES = 15 * 1024
 MODULE_LINES = 200
 NPM_TIMEOUT_S = 240
 
-pytestmark = [pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.once
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:

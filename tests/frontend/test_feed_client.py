@@ -33,7 +33,7 @@ for await (const event of connectFeed({ url: process.argv[2], token: "lrf_a_b", 
 console.log(await store.load());
 """
 
-pytestmark = [pytest.mark.once, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from tests.waiting import eventually, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SOON_S = 1.0
 """How late a watcher may learn of what has been answered (design, section 4)."""
@@ -156,7 +156,7 @@ def traffic_until_killed(server: HostServer, *, orders: int = 6) -> list[Visit]:
 
     def kill() -> None:
         try:
-            wait_until(lambda: sum(visit.ordered for visit in visits) >= orders, timeout_s=60, what="The orders")
+            wait_until(lambda: sum(visit.ordered for visit in visits) >= orders, what="The orders")
             server.kill9()
         finally:
             killed.set()
@@ -182,8 +182,8 @@ def everything_answered_is_there(visits: list[Visit]) -> None:
 def every_owed_call_is_made(stage: Stage) -> None:
     """For each confirmation the partner was called, at least once, also for those of the dead process."""
     owed = {str(pk) for pk in Confirmation.objects.values_list("pk", flat=True)}
-    wait_until(lambda: owed <= called(stage), timeout_s=60, what="A call for every confirmation")
-    wait_until(lambda: delivered() == Delivery.objects.count(), timeout_s=60, what="The end of every delivery")
+    wait_until(lambda: owed <= called(stage), what="A call for every confirmation")
+    wait_until(lambda: delivered() == Delivery.objects.count(), what="The end of every delivery")
 
 
 def called(stage: Stage) -> set[str]:
@@ -193,7 +193,7 @@ def called(stage: Stage) -> set[str]:
 
 def settled_events(stage: Stage) -> list[str]:
     """Return the ids of the partner's events in order, once all deliveries have ended and are in the log."""
-    wait_until(lambda: delivered() == Delivery.objects.count(), timeout_s=60, what="The end of every delivery")
+    wait_until(lambda: delivered() == Delivery.objects.count(), what="The end of every delivery")
     ended = Delivery.objects.count()
     wait_until(
         lambda: (

@@ -15,7 +15,7 @@ from tests.packaging.building import ROOT, build
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.once, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")

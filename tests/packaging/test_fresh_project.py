@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.once, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.once
 
 APPS = """INSTALLED_APPS = [
     "daphne",
@@ -168,7 +168,7 @@ def base(host: Host, uid: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: process.poll() is not None or answers(address), timeout_s=40, what="The server")
+        wait_until(lambda: process.poll() is not None or answers(address), what="The server")
         assert process.poll() is None, log.read_text()
         assert "daphne" in log.read_text().lower()
         yield address

@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.once, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.once
 
 Keys = dict[str, Any]
 
@@ -173,7 +173,7 @@ def test_readme_feed_example_prints_what_happens(keys: Keys, tmp_path: Any) -> N
     with printed.open("w") as output:
         reader = subprocess.Popen([sys.executable, "-u", "-c", code], cwd=tmp_path, stdout=output)  # noqa: S603 - ours
     try:
-        wait_until(has_printed_a_hit, timeout_s=20, what="A hit on the feed")
+        wait_until(has_printed_a_hit, what="A hit on the feed")
     finally:
         reader.kill()
         reader.wait()
@@ -215,7 +215,7 @@ def test_killed_server_ends_the_demo_and_the_next_start_has_everything(demo: Dem
 def test_killed_demo_takes_its_server_along(demo: Demo) -> None:
     demo.start()
     demo.send(signal.SIGKILL)
-    wait_until(demo.group_is_gone, timeout_s=30, what="The end of the server")
+    wait_until(demo.group_is_gone, what="The end of the server")
 
 
 @pytest.mark.parametrize("name", ["access.json", "secrets.json"])
@@ -227,7 +227,7 @@ def test_visitors_follow_links_sign_up_and_buy_over_http(tmp_path: Any) -> None:
     with running_demo(tmp_path / "demo", TRAFFIC="on", TRAFFIC_PACE="20") as demo:
         keys = demo.start()
         for said in (r"\w+ followed /", r"\w+ signed up", r"\w+ bought \w+"):
-            wait_until(partial(demo.has_printed, said), timeout_s=60, what=said)
+            wait_until(partial(demo.has_printed, said), what=said)
         wait_until(lambda: calls(keys), what="A call to the partner")
         demo.send(signal.SIGTERM)
         assert demo.wait() == 0, demo.output()

@@ -234,12 +234,12 @@ async def _ws_act(step: Step, socket: web.WebSocketResponse, asked: Asked, reque
         await socket.send_bytes(b"\0")
     elif name == "cut":
         # A reset takes away what the client's system has received and its program has not yet read.
-        await eventually(lambda: asked.is_acknowledged or socket.closed, timeout_s=60)
+        await eventually(lambda: asked.is_acknowledged or socket.closed)
         _abort(request)
     elif name == "close":
         await socket.close(code=step[1])
     elif name == "acked":
-        await eventually(lambda: cursor(step[1]) in asked.acks or socket.closed, timeout_s=60)
+        await eventually(lambda: cursor(step[1]) in asked.acks or socket.closed)
     elif name == "flood":
         await _flood(socket)
     else:

@@ -12,6 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.waiting import DEADLINE_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 PATH = "/referrals/feed/v1/ws"
 PROTOCOL = "livereferrals.v1"
-ANSWER_WITHIN_S = 10.0
+ANSWER_WITHIN_S = DEADLINE_S
 OUR_CODE = "livereferrals/"
 """In a server's output: a traceback went through our code. (uvicorn prints one of its own for bad UTF-8.)"""
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from livereferrals.streaming.consumers import FeedConsumer
+from tests.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 PROTOCOL = "livereferrals.v1"
-ANSWER_WITHIN_S = 10.0
+ANSWER_WITHIN_S = DEADLINE_S
 
 
 def websocket_scope(path: str, *, query: str = "", headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 LIMITS = {"connections_token": 3, "connections_partner": 5, "connects_burst": 1000, "polls_s": 1000}
 SETTINGS = {"FEED_POLL_INTERVAL": FAST_POLL_S, "CALLBACKS": {"WORKER": "off"}, "FEED_LIMITS": LIMITS}
-WITHIN_S = 10 + 10
+WITHIN_S = 10 + 50
 """What processes know of each other is at most 10 s old; as long again for a busy machine."""
 
 
@@ -106,7 +106,7 @@ async def fill_and_leave(strict: HostServer, reader: Reader) -> None:
                 stack.callback(polls[-1].cancel)
             return await is_refused(strict, reader)
 
-        await eventually(is_full, timeout_s=30)
+        await eventually(is_full)
         assert (await ask(strict, "poll", reader.token, cursor=cursor)).told == (429, "too_many_connections")
         assert (await ask(strict, "poll", reader.token, cursor=cursor, wait=0)).status == 200
 

@@ -62,9 +62,7 @@ async def test_concurrent_transactions_arrive_whole_and_in_order(
         writing = asyncio.to_thread(
             in_threads, lambda number: reader.append(5, data={"click_id": str(number)}), times=200
         )
-        _, one, two = await asyncio.gather(
-            writing, first.until_events(1000, timeout_s=50), second.until_events(1000, timeout_s=50)
-        )
+        _, one, two = await asyncio.gather(writing, first.until_events(1000), second.until_events(1000, timeout_s=50))
     assert [event["cursor"] for event in one] == [event["cursor"] for event in two]
     assert [seq(event["cursor"]) for event in one] == list(range(1, 1001))
     assert len({event["id"] for event in one}) == 1000
@@ -196,7 +194,7 @@ async def test_event_that_its_writer_left_unnumbered_still_comes(
     async with feed(server, reader.token) as client:
         await client.until("caught_up")
         await database_sync_to_async(reader.append)()
-        await client.until_events(1, timeout_s=5)
+        await client.until_events(1)
 
 
 async def test_hint_inside_the_process_needs_no_poll(reader: Reader) -> None:
@@ -206,7 +204,7 @@ async def test_hint_inside_the_process_needs_no_poll(reader: Reader) -> None:
         async with feed(server, reader.token) as client:
             await client.until("caught_up")
             await asyncio.to_thread(follow, server, link.identifier)
-            (event,) = await client.until_events(1, timeout_s=3)
+            (event,) = await client.until_events(1, timeout_s=30)
     assert event["type"] == "hit"
     assert event["link"]["identifier"] == link.identifier
 
@@ -223,12 +221,12 @@ async def test_hint_reaches_another_process_over_the_channel_layer(reader: Reade
         async with feed(watched, reader.token) as client:
             await client.until("caught_up")
             await asyncio.to_thread(follow, writing, link.identifier)
-            await client.until_events(1, timeout_s=3)
+            await client.until_events(1, timeout_s=30)
 
 
 def follow(server: HostServer, identifier: str) -> None:
     """Follow a link as a browser does."""
-    conversation = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    conversation = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     try:
         conversation.request("GET", f"/ref/{identifier}", headers={"User-Agent": agent})

@@ -157,7 +157,7 @@ async def test_database_lost_for_a_while(reader: Reader, own_session: int) -> No
                 await database_sync_to_async(let_in)(True, sparing=own_session)
         await database_sync_to_async(reader.append)(2)
         for server, before in zip(servers, clients, strict=True):
-            again = await eventually(partial(resumed, server, reader, before), timeout_s=30)
+            again = await eventually(partial(resumed, server, reader, before))
             assert again is not None
             assert chain(before) + chain(again) == [1, 2, 3, 4]
 

@@ -166,7 +166,7 @@ async def test_renumbered_log_ends_streams_and_polls(server: HostServer, reader:
     waiting = asyncio.ensure_future(ask(server, "poll", reader.token, cursor=cursor, wait=30))
     async with event_source(server, reader.token) as client:
         await client.until("caught_up")
-        await eventually(lambda: watchers(2), timeout_s=20)  # the poll waits, too
+        await eventually(lambda: watchers(2))  # the poll waits, too
         await database_sync_to_async(EventLog.objects.update)(epoch="another1")
         last = await client.ending()
     assert last is not None

@@ -115,8 +115,8 @@ def test_whatever_is_asked_is_answered(cramped: HostServer, reader: Reader) -> N
         check(*first_of(cramped, method, f"{BASE}/{name}?{search}", sent | credential))
 
     ask_anything()
-    wait_until(lambda: places_are_free(cramped, reader), timeout_s=20)
-    wait_until(lambda: places_are_free(cramped, reader), timeout_s=20)
+    wait_until(lambda: places_are_free(cramped, reader))
+    wait_until(lambda: places_are_free(cramped, reader))
     assert OUR_CODE not in cramped.output()
     assert "Traceback" not in cramped.output()
 
@@ -139,5 +139,5 @@ def test_broken_request_breaks_nothing(cramped: HostServer, reader: Reader) -> N
         with socket.create_connection((HOST, cramped.port), timeout=20) as wire:
             wire.sendall(raw)
             wire.shutdown(socket.SHUT_WR)
-    wait_until(lambda: places_are_free(cramped, reader), timeout_s=20)
+    wait_until(lambda: places_are_free(cramped, reader))
     assert OUR_CODE not in cramped.output()

@@ -97,12 +97,12 @@ async def test_each_watcher_gets_exactly_the_log_between_its_cursors(servers: li
             group.create_task(restart_by_chance(servers, history, done))
             await asyncio.sleep(SECONDS)
             # A busy machine needs longer until everything has happened.
-            await eventually(lambda: has_seen_all(history), timeout_s=45, what="Each kind of thing that can happen")
+            await eventually(lambda: has_seen_all(history), what="Each kind of thing that can happen")
             stop.set()
             done.set()
     finally:
         stop.set()  # a thread cannot be cancelled
-    await eventually(database_sync_to_async(all_numbered), timeout_s=30, what="A number for every event")
+    await eventually(database_sync_to_async(all_numbered), what="A number for every event")
     head = await database_sync_to_async(lambda: log.bounds().head)()
     async with asyncio.timeout(60):
         await asyncio.gather(*(watcher.catch_up(head) for watcher in watchers))

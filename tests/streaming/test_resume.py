@@ -283,7 +283,7 @@ async def test_long_history_comes_in_order_and_is_caught_up_once(server: HostSer
     async with feed(server, reader.token, cursor="oldest", ack=1) as client:
         await client.until("events")
         await database_sync_to_async(write)(50)
-        await client.until_events(1250, timeout_s=30)
+        await client.until_events(1250)
         await database_sync_to_async(reader.append)()
         await client.until_events(1251)
     assert [seq(event["cursor"]) for event in client.events] == [*range(1, 2501, 2), 2501]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tests.streaming.conftest import Reader
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "feed.md"
 NAMES = ("zoe-quill", "yan-ober")
@@ -71,12 +71,12 @@ def play(server: HostServer, sink: PartnerSink) -> dict[str, str]:
     house = make_link(identifier="house", owner="house")
     for partner, name in zip(partners, NAMES, strict=True):
         visit(server, house.identifier, home_link(partner).identifier, name=name)
-    wait_until(lambda: Delivery.objects.filter(state=DeliveryState.DELIVERED).count() >= 2, timeout_s=40)
+    wait_until(lambda: Delivery.objects.filter(state=DeliveryState.DELIVERED).count() >= 2)
     for confirmation in Confirmation.objects.filter(trigger="Order paid"):
         assert api.reverse(confirmation, reason="refund").created
     # The reversals are called back, too, and that is told: until then the log is not at rest.
-    wait_until(lambda: not Delivery.objects.exclude(state=DeliveryState.DELIVERED).exists(), timeout_s=40)
-    wait_until(lambda: not Event.objects.filter(seq=None).exists(), timeout_s=20)
+    wait_until(lambda: not Delivery.objects.exclude(state=DeliveryState.DELIVERED).exists())
+    wait_until(lambda: not Event.objects.filter(seq=None).exists())
     return {partner.uid: tokens.issue(name="all", partner=partner)[1] for partner in partners}
 
 
@@ -184,7 +184,7 @@ async def test_program_of_the_guide_works_as_printed(server: HostServer, reader:
         try:
             line = await asyncio.wait_for(running.stdout.readline(), 40)
             # Stored when the program asks for the next one.
-            await eventually(partial(holds, kept, f".{number}\n"), timeout_s=20)
+            await eventually(partial(holds, kept, f".{number}\n"))
         finally:
             running.terminate()
             _, complaint = await running.communicate()

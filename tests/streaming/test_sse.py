@@ -83,7 +83,7 @@ async def test_concurrent_transactions_arrive_whole_and_in_order(server: HostSer
     async with event_source(server, reader.token) as client:
         await client.until("caught_up")
         writing = asyncio.to_thread(in_threads, write, times=60)
-        _, events = await asyncio.gather(writing, client.until_events(120, timeout_s=50))
+        _, events = await asyncio.gather(writing, client.until_events(120))
     assert {event["data"]["hit"] for event in events} == {reader.partner.uid}
     assert sorted(int(event["data"]["click_id"]) for event in events) == sorted([*range(60), *range(60)])
 

@@ -139,7 +139,7 @@ class EventSource:
                 assert await self.receive(timeout_s=timeout_s) is not None
         return self.events
 
-    async def ending(self, *, timeout_s: float = 2 * ANSWER_WITHIN_S) -> dict[str, Any] | None:
+    async def ending(self, *, timeout_s: float = ANSWER_WITHIN_S) -> dict[str, Any] | None:
         """Return the last message, when the stream has ended."""
         async with asyncio.timeout(timeout_s):
             while await self.receive(timeout_s=timeout_s) is not None:

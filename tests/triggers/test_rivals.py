@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import SimpleNamespace
 
-pytestmark = [pytest.mark.usefixtures("shop"), pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.usefixtures("shop"), pytest.mark.django_db(transaction=True)]
 IS_SQLITE = "sqlite" in django_settings.DATABASES["default"]["ENGINE"]
 RIVALS = 4
 ROUNDS = 50
