@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from operator import add, attrgetter
+from typing import TYPE_CHECKING, Any, Protocol
 
+from livereferrals.dashboard import ranges
 from livereferrals.events.models import EventType
 from livereferrals.tracking import amounts
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Hashable, Iterable, Mapping
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from typing import TypeVar
 
-    from livereferrals.events.models import Event
-
     Bucket = TypeVar("Bucket", bound=Hashable)
+
+
+class Told(Protocol):
+    """What counts of an event: of one from the log, or of these of its columns alone."""
+
+    @property
+    def type(self) -> str:
+        """The kind of event."""
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened."""
+
+    @property
+    def data(self) -> Any:
+        """What the partner sees, as a mapping."""
+
+    @property
+    def partner(self) -> str:
+        """The partner's uid, or nothing."""
+
+    @property
+    def link(self) -> uuid.UUID | None:
+        """The link's id."""
+
+
+TOLD = ("type", "occurred_at", "data", "partner", "link")
+"""The columns of `Told`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +63,15 @@ class Sums:
     """Less what was reversed."""
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(**{name: getattr(self, name) + getattr(other, name) for name in COLUMNS})
+        return _sums(map(add, _values(self), _values(other)))
 
 
 COLUMNS = tuple(field.name for field in fields(Sums))
+_values = attrgetter(*COLUMNS)
+
+
+def _sums(values: Iterable[int]) -> Sums:
+    return Sums(**dict(zip(COLUMNS, values, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +87,7 @@ class Delta:
     link: uuid.UUID | None = None
 
 
-def confirmation_of(event: Event) -> str | None:
+def confirmation_of(event: Told) -> str | None:
     """Return the id of the confirmation that a reversal takes back, else nothing."""
     if event.type != EventType.REVERSAL:
         return None
@@ -63,7 +95,7 @@ def confirmation_of(event: Event) -> str | None:
     return found
 
 
-def deltas(event: Event, *, confirmed_at: Mapping[str, datetime]) -> list[Delta]:
+def deltas(event: Told, *, confirmed_at: Mapping[str, datetime]) -> list[Delta]:
     """Return what the event adds.
 
     A reversal counts as such at its own time, and lowers confirmations and amount at the time of its confirmation,
@@ -91,15 +123,35 @@ def deltas(event: Event, *, confirmed_at: Mapping[str, datetime]) -> list[Delta]
 
 def add_up(found: Iterable[Delta], *, bucket: Callable[[Delta], Bucket | None]) -> dict[Bucket, Sums]:
     """Return the sums of each bucket; deltas whose bucket is `None` stay out."""
-    totals: defaultdict[Bucket, Sums] = defaultdict(Sums)
+    # Plain tuples meanwhile: a frozen object for each addition would be most of the time.
+    totals: dict[Bucket, tuple[int, ...]] = {}
     for delta in found:
         key = bucket(delta)
         if key is not None:
-            totals[key] += delta.sums
-    return dict(totals)
+            held, more = totals.get(key), _values(delta.sums)
+            totals[key] = more if held is None else tuple(map(add, held, more))
+    return {key: _sums(values) for key, values in totals.items()}
 
 
-def _micros(event: Event) -> int:
+def gathered(found: Iterable[Delta], *, zone: tzinfo) -> list[Delta]:
+    """Return the deltas with those of one hour, partner, link, trigger and currency made one, at the hour's beginning.
+
+    Everything that is shown begins and ends with one of the zone's hours, so that nothing is lost; of a thousand hits
+    there are as many as links that were followed.
+    """
+    totals = add_up(
+        found,
+        bucket=lambda delta: (
+            ranges.hour_of(delta.moment, zone=zone), delta.trigger, delta.currency, delta.partner, delta.link,
+        ),
+    )  # fmt: skip
+    return [
+        Delta(moment=hour, sums=sums, trigger=trigger, currency=currency, partner=partner, link=link)
+        for (hour, trigger, currency, partner, link), sums in totals.items()
+    ]
+
+
+def _micros(event: Told) -> int:
     """Return the event's amount in whole millionths; the log's own text, so that no rule of input applies."""
     text = event.data.get("amount")
     return 0 if text is None else int(Decimal(text).scaleb(6, context=amounts.CONTEXT))

@@ -19,15 +19,13 @@ from livereferrals.dashboard.models import (
     RollupState,
 )
 from livereferrals.events import log
-from livereferrals.events.locking import lock_singleton
 from livereferrals.tracking.models import Confirmation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from livereferrals.dashboard.deltas import Delta, Sums
-    from livereferrals.events.models import Event
+    from livereferrals.dashboard.deltas import Delta, Sums, Told
 
     Totals = Mapping[type[models.Model], Mapping[tuple[Any, ...], Sums]]
 
@@ -59,18 +57,17 @@ def advance() -> int:
     total = 0
     while True:
         done = _advance_batch(alias)
-        total += done
-        if done < BATCH:
+        total += done or 0
+        if done is not None and done < BATCH:
             return total
 
 
 def position() -> RollupState:
     """Return the place up to which the rollups are complete, as it is now. One query."""
-    alias = router.db_for_read(RollupState)
-    return RollupState.objects.using(alias).filter(pk=RollupState.SINGLETON).first() or RollupState()
+    return _found(router.db_for_read(RollupState)) or RollupState()
 
 
-def confirmation_times(events: Iterable[Event], *, using: str | None = None) -> dict[str, datetime]:
+def confirmation_times(events: Iterable[Told], *, using: str | None = None) -> dict[str, datetime]:
     """Return when the confirmations were that these events take back, by id. At most one query."""
     wanted = {found for event in events if (found := deltas.confirmation_of(event))}
     if not wanted:
@@ -79,21 +76,41 @@ def confirmation_times(events: Iterable[Event], *, using: str | None = None) -> 
     return {str(pk): moment for pk, moment in rows}
 
 
-def _advance_batch(alias: str) -> int:
+def _advance_batch(alias: str) -> int | None:
+    """Roll up some events and return how many; nothing where others were at it.
+
+    They are read and added up before the lock is taken: on SQLite it is that of all writers, and hits would wait.
+    """
+    state = _found(alias) or RollupState.objects.using(alias).get_or_create(pk=RollupState.SINGLETON)[0]
+    bounds = log.bounds()
+    zone = timezone.get_default_timezone_name()
+    if state.time_zone not in ("", zone):
+        _change_zone(state, zone=zone, oldest=bounds.oldest, alias=alias)
+        return None
+    events = log.read(state.seq, upto=bounds.head, limit=BATCH)
+    if not events and (state.epoch, state.time_zone) == (bounds.epoch, zone):
+        return 0
+    recent = timezone.now() - RECENT_SPAN
+    totals = sums_of(events, recent=recent, using=alias)
+    seq = events[-1].seq or state.seq if events else state.seq
     with transaction.atomic(using=alias):
-        state = lock_singleton(RollupState, using=alias)
-        bounds = log.bounds()
-        zone = timezone.get_default_timezone_name()
-        if state.time_zone != zone:
-            _change_zone(state, zone=zone, oldest=bounds.oldest, alias=alias)
-        events = log.read(state.seq, upto=bounds.head, limit=BATCH)
-        if not events and state.epoch == bounds.epoch:
-            return 0
-        _add(events, alias=alias)
-        state.seq = events[-1].seq or state.seq if events else state.seq
-        state.epoch = bounds.epoch
-        state.save(using=alias)
+        if not _move(state, seq=seq, epoch=bounds.epoch, time_zone=zone, alias=alias):
+            return None
+        write(totals, using=alias)
+        for model in RECENT:
+            model._default_manager.using(alias).filter(starts_at__lt=recent).delete()
     return len(events)
+
+
+def _found(alias: str) -> RollupState | None:
+    return RollupState.objects.using(alias).filter(pk=RollupState.SINGLETON).first()
+
+
+def _move(state: RollupState, *, alias: str, **values: Any) -> bool:
+    """Lock the place and move it, if it is still where it was seen; return whether that was so."""
+    seen = {name: getattr(state, name) for name in ("seq", "epoch", "time_zone")}
+    rows = RollupState.objects.using(alias).filter(pk=state.pk, **seen)
+    return bool(rows.update(**values, updated_at=timezone.now()))
 
 
 def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> None:
@@ -101,39 +118,33 @@ def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> N
 
     Where the log has been pruned, the old rows stay as they are: hours of another zone are better than none.
     """
-    if state.time_zone and oldest > 0:
-        logger.warning(
-            "TIME_ZONE has changed and the log is pruned; older totals keep the days of %s.",
-            state.time_zone,
-            extra={"action": "rollup.zone"},
-        )
-    elif state.time_zone:
-        for model in PLACES:
-            model._default_manager.using(alias).all().delete()
-        state.seq = 0
-    state.time_zone = zone
+    with transaction.atomic(using=alias):
+        if not _move(state, seq=state.seq if oldest > 0 else 0, time_zone=zone, alias=alias):
+            return
+        if oldest == 0:
+            for model in PLACES:
+                model._default_manager.using(alias).all().delete()
+            return
+    logger.warning(
+        "TIME_ZONE has changed and the log is pruned; older totals keep the days of %s.",
+        state.time_zone,
+        extra={"action": "rollup.zone"},
+    )
 
 
-def _add(events: list[Event], *, alias: str) -> None:
-    """Add the events to all tables, and forget hours that are too old: at most one query and seven statements."""
-    recent = timezone.now() - RECENT_SPAN
-    write(sums_of(events, recent=recent, using=alias), using=alias)
-    for model in RECENT:
-        model._default_manager.using(alias).filter(starts_at__lt=recent).delete()
-
-
-def sums_of(events: Iterable[Event], *, recent: datetime, using: str) -> Totals:
+def sums_of(events: Iterable[Told], *, recent: datetime, using: str) -> Totals:
     """Return what the events add to each table; to the tables of recent hours, from a time on. At most one query."""
     events = list(events)
     zone = timezone.get_default_timezone()
     times = confirmation_times(events, using=using)
-    found = [delta for event in events for delta in deltas.deltas(event, confirmed_at=times)]
+    every = (delta for event in events for delta in deltas.deltas(event, confirmed_at=times))
+    found = deltas.gathered(every, zone=zone)
 
     def kind(delta: Delta) -> tuple[str, str]:
         return delta.trigger, delta.currency
 
     def hour(delta: Delta) -> tuple[Any, ...]:
-        return (ranges.hour_of(delta.moment, zone=zone), *kind(delta))
+        return (delta.moment, *kind(delta))
 
     def partner_day(delta: Delta) -> tuple[Any, ...] | None:
         return (delta.partner, ranges.day_of(delta.moment, zone=zone), *kind(delta)) if delta.partner else None

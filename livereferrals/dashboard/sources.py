@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model, QuerySet
 
-    from livereferrals.dashboard.deltas import Delta
+    from livereferrals.dashboard.deltas import Delta, Told
     from livereferrals.dashboard.ranges import Span
     from livereferrals.events.log import Bounds
 
@@ -109,14 +109,16 @@ class Source:
 
     @cached_property
     def _tail(self) -> list[Delta]:
-        """What the events after the rollups add. At most three queries."""
+        """What the events after the rollups add, by the hour. At most three queries."""
         after = rollups.position().seq
         if after >= self._at.head:
             return []
-        fields = ("type", "occurred_at", "data", "partner", "link")
-        events = list(Event.objects.filter(seq__gt=after, seq__lte=self._at.head).only(*fields))
+        # No objects of the model: making them costs more than the query.
+        rows = Event.objects.filter(seq__gt=after, seq__lte=self._at.head).values_list(*deltas.TOLD, named=True)
+        events: list[Told] = list(rows)
         times = rollups.confirmation_times(events)
-        return [delta for event in events for delta in deltas.deltas(event, confirmed_at=times)]
+        found = (delta for event in events for delta in deltas.deltas(event, confirmed_at=times))
+        return deltas.gathered(found, zone=timezone.get_default_timezone())
 
     def _of_tail(self, span: Span, *, whose: Whose, by: By, only: Collection[Any] | None) -> Mapping[Key, Sums]:
         bucket = _bucket_of_delta(by)
