@@ -19,6 +19,7 @@ from livereferrals.callbacks.models import DeliveryAttempt, Endpoint, EndpointAl
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
     DailyPartnerTotal,
+    DailyTotal,
     HourlyLinkTotal,
     HourlyPartnerTotal,
     HourlyTotal,
@@ -124,6 +125,7 @@ BREACHES: dict[str, Callable[[], object]] = {
     "lr_replay_one_running": two_replays_at_once,
     "lr_rollup_singleton": lambda: RollupState.objects.create(id=2),
     "lr_hourly_one": lambda: twice(HourlyTotal, starts_at=timezone.now()),
+    "lr_daily_one": lambda: twice(DailyTotal, day="2026-11-21"),
     "lr_daily_partner_one": lambda: twice(DailyPartnerTotal, day="2026-11-21", partner="AAAAAAAA"),
     "lr_daily_link_one": lambda: twice(DailyLinkTotal, day="2026-11-21", link=ids.new_uuid()),
     "lr_hourly_partner_one": lambda: twice(HourlyPartnerTotal, starts_at=timezone.now(), partner="AAAAAAAA"),

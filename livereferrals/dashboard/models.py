@@ -1,4 +1,4 @@
-"""Rollups: what adds up, by the hour over all, by day and partner, by day and link; of the last hours by hour too.
+"""Rollups: what adds up, by hour and by day over all, by day and partner, by day and link; of the last hours by hour too.
 
 They hold exactly the events up to the cursor in `RollupState`; what is shown adds the tail after it. Rows with an empty
 trigger and currency count hits, visitors and claims; the others count the confirmations of one trigger and currency.
@@ -57,6 +57,20 @@ class HourlyTotal(Totals):
 
     def __str__(self) -> str:
         return f"{self.starts_at:%Y-%m-%d %H}h"
+
+
+class DailyTotal(Totals):
+    """Totals over all, by the day: a year has as few rows as a fortnight has by the hour."""
+
+    day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["day", "trigger", "currency"], name="lr_daily_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}"
 
 
 class DailyPartnerTotal(Totals):

@@ -13,6 +13,7 @@ from livereferrals.dashboard import deltas, ranges
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
     DailyPartnerTotal,
+    DailyTotal,
     HourlyLinkTotal,
     HourlyPartnerTotal,
     HourlyTotal,
@@ -36,6 +37,7 @@ BATCH = 1000
 
 PLACES: dict[type[models.Model], tuple[str, ...]] = {
     HourlyTotal: ("starts_at",),
+    DailyTotal: ("day",),
     DailyPartnerTotal: ("partner", "day"),
     DailyLinkTotal: ("link", "day"),
     HourlyPartnerTotal: ("partner", "starts_at"),
@@ -146,11 +148,14 @@ def sums_of(events: Iterable[Told], *, recent: datetime, using: str) -> Totals:
     def hour(delta: Delta) -> tuple[Any, ...]:
         return (delta.moment, *kind(delta))
 
+    def day(delta: Delta) -> tuple[Any, ...]:
+        return (ranges.day_of(delta.moment, zone=zone), *kind(delta))
+
     def partner_day(delta: Delta) -> tuple[Any, ...] | None:
-        return (delta.partner, ranges.day_of(delta.moment, zone=zone), *kind(delta)) if delta.partner else None
+        return (delta.partner, *day(delta)) if delta.partner else None
 
     def link_day(delta: Delta) -> tuple[Any, ...] | None:
-        return (delta.link, ranges.day_of(delta.moment, zone=zone), *kind(delta)) if delta.link else None
+        return (delta.link, *day(delta)) if delta.link else None
 
     def partner_hour(delta: Delta) -> tuple[Any, ...] | None:
         return (delta.partner, *hour(delta)) if delta.partner and delta.moment >= recent else None
@@ -160,6 +165,7 @@ def sums_of(events: Iterable[Told], *, recent: datetime, using: str) -> Totals:
 
     buckets = {
         HourlyTotal: hour,
+        DailyTotal: day,
         DailyPartnerTotal: partner_day,
         DailyLinkTotal: link_day,
         HourlyPartnerTotal: partner_hour,

@@ -15,6 +15,7 @@ from livereferrals.dashboard.deltas import COLUMNS, Sums
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
     DailyPartnerTotal,
+    DailyTotal,
     HourlyLinkTotal,
     HourlyPartnerTotal,
     HourlyTotal,
@@ -162,7 +163,7 @@ def _rows(span: Span, *, whose: Whose, by: By) -> tuple[QuerySet[Any], str]:
     elif whose.partners is not None or by is By.PARTNER:
         model = HourlyPartnerTotal if hourly else DailyPartnerTotal
     else:
-        model, hourly = HourlyTotal, True
+        model = HourlyTotal if hourly else DailyTotal
     rows = _narrowed(model, whose)
     if hourly:
         return rows.filter(starts_at__gte=span.start, starts_at__lt=span.end), "starts_at"

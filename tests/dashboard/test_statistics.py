@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from livereferrals.dashboard import rollups, statistics
@@ -229,6 +231,23 @@ def test_long_tail_is_rolled_up_before_it_is_read():
     makers.hit(link)
     statistics.keep_tail_short()
     assert rollups.position().seq == log.bounds().head
+
+
+@pytest.mark.parametrize(
+    ("chosen", "table"), [(Range.MONTH, "dailytotal"), (Range.TODAY, "dailytotal"), (Range.DAY, "hourlytotal")]
+)
+def test_whole_days_are_read_by_the_day(chosen: Range, table: str) -> None:
+    """performance P18: a year is as few rows as a fortnight is by the hour"""
+    link = make_link()
+    for days in (0, 1, 28):
+        makers.hit(link, at=NOW - timedelta(days=days))
+    rollups.advance()
+    span = span_of(chosen, now=NOW, zone=timezone.get_default_timezone())
+    figures = Figures(log.bounds())
+    with CaptureQueriesContext(connection) as seen:
+        found = figures.numbers(span)
+    assert found.hits == {Range.MONTH: 3, Range.TODAY: 1, Range.DAY: 1}[chosen]
+    assert f'FROM "livereferrals_{table}"' in seen.captured_queries[0]["sql"]
 
 
 def test_numbers_need_few_queries_however_much_there_is(django_assert_max_num_queries):
