@@ -1,4 +1,10 @@
-"""What every test gets: inline numbering of events, its own files, and real servers on demand."""
+"""What every test gets: inline numbering of events, its own files, and real servers on demand.
+
+Tests that start processes or browsers, or kill them, are marked `real` (see `is_real`) and get a second chance: what they
+wait for is done by others, on a machine that may have no time for these, and a partner's server really does time out then.
+All other tests decide by our logic alone, and fail at once. Second chances are few (`--max-suite-reruns` in
+`pyproject.toml`), and pytest's summary names each, with what went wrong.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +26,12 @@ if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
 
 
+REAL_PLACES = {"browser", "conformance", "faults", "integration"}
+"""Directories whose tests all live with other processes."""
+REAL_FIXTURES = {"daphne", "dying", "server", "uvicorn", "valkey_url"}
+REAL_NAMES = {"daphne_server", "host_server", "server_environment", "uvicorn_server", "valkey_server"}
+"""A module that imports one of these starts processes itself."""
+
 # A busy machine makes single examples slow; how long a whole test may take is pytest's to say.
 hypothesis.settings.register_profile("livereferrals", deadline=None)
 hypothesis.settings.load_profile("livereferrals")
@@ -33,6 +45,24 @@ def pytest_configure() -> None:
 def pytest_unconfigure() -> None:
     """Take it away, with databases and logs; not by `atexit`, which a worker of xdist does not run."""
     shutil.rmtree(django_settings.SCRATCH, ignore_errors=True)
+
+
+def is_real(item: pytest.Item) -> bool:
+    """Whether a test lives with other processes, by where it is, what it is given, or what its module imports."""
+    assert isinstance(item, pytest.Function)
+    return (
+        item.path.parent.name in REAL_PLACES
+        or not REAL_FIXTURES.isdisjoint(item.fixturenames)
+        or not REAL_NAMES.isdisjoint(vars(item.module))
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests that live with other processes their mark, and their second chance."""
+    for item in items:
+        if is_real(item):
+            item.add_marker("real")
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)

@@ -142,9 +142,9 @@ class Target:
         return ended
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_servers(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[HostServer, HostServer]]:
-    """Our servers, for all tests of this process."""
+    """Our servers; they end with these tests, as they number the events of whatever test comes then."""
     with (
         django_db_blocker.unblock(),
         host_server("daphne", LIVEREFERRALS=SETTINGS) as reading,
