@@ -29,6 +29,7 @@ class LiveReferralsConfig(AppConfig):
         from livereferrals import checks
         from livereferrals.callbacks.erasing import forget_deleted_user
         from livereferrals.streaming import revocation
+        from livereferrals.tracking import link_cache
         from livereferrals.tracking.claiming import claim_at_login
         from livereferrals.triggers import registry
 
@@ -38,6 +39,7 @@ class LiveReferralsConfig(AppConfig):
         post_migrate.connect(_make_log, sender=self, dispatch_uid="livereferrals.log")
         registry.connect_all()
         revocation.connect()
+        link_cache.connect()
 
 
 def _make_log(*, using: str, apps: Apps = global_apps, **kwargs: object) -> None:

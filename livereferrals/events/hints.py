@@ -1,4 +1,4 @@
-"""Hints: "there is something new in the log", or among the feed tokens. They carry no data; losing one delays a reader.
+"""Hints: "there is something new in the log", or among feed tokens or links. They carry no data; losing one delays a reader.
 
 Inside a process a hint is a call to each listener, from whichever thread has it. To other processes it goes over the
 channel layer, where the host has one.
@@ -35,7 +35,10 @@ LOG = "log"
 TOKENS = "tokens"
 """What a hint is about: some feed token, or its partner, is not what it was."""
 
-_listeners: dict[str, set[Callable[[], None]]] = {LOG: set(), TOKENS: set()}
+LINKS = "links"
+"""What a hint is about: some link, or its partner or user, is not what it was."""
+
+_listeners: dict[str, set[Callable[[], None]]] = {LOG: set(), TOKENS: set(), LINKS: set()}
 _lock = threading.Lock()
 
 

@@ -30,13 +30,21 @@ class Publisher:
     def __init__(self) -> None:
         self.inline = False
         """Number in the committing thread: for tests, where a second connection could see nothing."""
+        self._is_private: bool | None = None
         self._wanted = threading.Event()
         self._lock = threading.Lock()
         self._pid: int | None = None
 
+    @property
+    def is_inline(self) -> bool:
+        """Whether work is to be done in the thread that asks for it, because no other could see its rows."""
+        if self._is_private is None:
+            self._is_private = self._is_private_database()
+        return self.inline or self._is_private
+
     def wake(self) -> None:
         """Have everything numbered soon; returns at once."""
-        if self.inline or self._is_private_database():
+        if self.is_inline:
             publish_now()
             return
         self._wanted.set()

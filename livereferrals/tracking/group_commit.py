@@ -8,14 +8,50 @@ commit of its own hit (L-10).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from asgiref.sync import sync_to_async
+from django.db import DataError, IntegrityError, router, transaction
+
+from livereferrals.events.publisher import publisher, wake_after_commit
+from livereferrals.exceptions import HitNotRecordedError
+from livereferrals.signals import hit_recorded
+from livereferrals.tracking.drafts import Recorded
+from livereferrals.tracking.grouping import Grouping, LateError, NoRoomError
+from livereferrals.tracking.losses import HitLoss, Losses
+from livereferrals.tracking.models import ReferralHit
+from livereferrals.tracking.writing import Hits
 
 if TYPE_CHECKING:
-    from livereferrals.tracking.drafts import HitDraft, Recorded
+    import uuid
+    from collections.abc import Sequence
+
+    from livereferrals.tracking.drafts import HitDraft
+    from livereferrals.tracking.writing import Outcome
+
+MOST: Final = 512
+"""Hits in one transaction."""
+ROOM: Final = 8 * MOST
+"""Hits that may wait."""
+MOST_TOLD: Final = 16
+"""Batches of hits that the host is told of at a time."""
 
 
 class HitGroup:
     """The hits of this process that are to be written; for any number of event loops."""
+
+    def __init__(self) -> None:
+        self.losses = Losses()
+        """What has not become a hit."""
+        self._hits = Hits()
+        self._grouping: Grouping[HitDraft, Recorded] = Grouping(
+            "livereferrals-hits", self._write, most=MOST, room=ROOM, afterwards=self._tell
+        )
+        self._telling: Grouping[Sequence[uuid.UUID], None] = Grouping(
+            "livereferrals-hits-told", _tell_host, most=MOST_TOLD, room=MOST_TOLD
+        )
 
     async def record(self, draft: HitDraft) -> Recorded:
         """Return when the hit is committed. A caller that is cancelled does not take its hit back.
@@ -23,7 +59,78 @@ class HitGroup:
         Raises:
             HitNotRecordedError: it is lost; that has been logged with the link's identifier, and counted.
         """
-        raise NotImplementedError
+        if publisher.is_inline:
+            return await sync_to_async(self._record_here)(draft)
+        try:
+            return await self._grouping.ask(draft)
+        except NoRoomError:
+            reason = HitLoss.OVERLOAD
+        except LateError:
+            reason = HitLoss.LATE
+        self.losses.note(reason, draft.link.identifier, loop=asyncio.get_running_loop())
+        raise HitNotRecordedError(reason)
+
+    def close(self) -> None:
+        """Write what is queued, tell of it, and give the connections back; the next hit begins anew."""
+        self._grouping.close()
+        self._telling.close()
+
+    # --- in the thread ----------------------------------------------------------------------------------------------------
+
+    def _write(self, drafts: Sequence[HitDraft]) -> list[Recorded | Exception]:
+        return self._judged(drafts, self._hits.write(drafts))
+
+    def _judged(self, drafts: Sequence[HitDraft], outcomes: Sequence[Outcome]) -> list[Recorded | Exception]:
+        """Return the outcomes, what failed as the error that the one who asked gets; the losses are told of."""
+        lost: Counter[tuple[HitLoss, str]] = Counter()
+        judged: list[Recorded | Exception] = []
+        error: Exception | None = None
+        for draft, outcome in zip(drafts, outcomes, strict=True):
+            if isinstance(outcome, Recorded):
+                judged.append(outcome)
+                continue
+            reason = HitLoss.REFUSED if isinstance(outcome, IntegrityError | DataError) else HitLoss.DATABASE
+            lost[reason, draft.link.identifier] += 1
+            judged.append(HitNotRecordedError(reason))
+            error = outcome
+        if lost:
+            self.losses.tell(lost, error=error)
+        return judged
+
+    def _tell(self, outcomes: Sequence[Recorded | Exception]) -> None:
+        """Have the events numbered, and the host told, after the answers are out."""
+        hits = [outcome.hit_id for outcome in outcomes if isinstance(outcome, Recorded)]
+        if not hits:
+            return
+        publisher.wake()
+        if not self._hits.tells and hit_recorded.has_listeners(ReferralHit):
+            self._telling.give(hits)
+
+    # --- in the caller's own thread and transaction -----------------------------------------------------------------------
+
+    def _record_here(self, draft: HitDraft) -> Recorded:
+        """Record one hit where nothing else sees the rows: in tests, and on a database in memory."""
+        hits = Hits()
+        (outcome,) = self._judged([draft], hits.write([draft]))
+        if isinstance(outcome, Exception):
+            raise outcome
+        alias = router.db_for_write(ReferralHit)
+        transaction.on_commit(wake_after_commit, using=alias, robust=True)
+        if not hits.tells:
+            transaction.on_commit(lambda: _tell_host([[outcome.hit_id]]), using=alias, robust=True)
+        return outcome
+
+
+def _tell_host(told: Sequence[Sequence[uuid.UUID]]) -> list[None]:
+    """Send `hit_recorded` for each hit, as the plain way does: with its rows, read back. One query."""
+    ids = [hit for hits in told for hit in hits]
+    rows = ReferralHit.objects.using(router.db_for_write(ReferralHit)).select_related(
+        "link__partner", "partner", "visitor"
+    )
+    found = rows.in_bulk(ids)
+    for hit in (found[each] for each in ids if each in found):  # one may have been erased meanwhile
+        hit_recorded.send_robust(ReferralHit, hit=hit, link=hit.link, visitor=hit.visitor, user=hit.user)
+    return [None] * len(told)
 
 
 _group = HitGroup()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def kept_address(text: str | None, *, mode: str) -> str | None:
     address = parse_address(text)
     if address is None or mode == "full":
         return None if address is None else str(address)
-    network = ip_network((address, PREFIXES[address.version]), strict=False)
-    return str(network.network_address)
+    dropped = address.max_prefixlen - PREFIXES[address.version]
+    # A network of `ipaddress` takes three times as long to be made.
+    return str(type(address)(int(address) >> dropped << dropped))
 
 
 def client_address(remote: str, *, forwarded: str, trusted_proxies: int) -> str:

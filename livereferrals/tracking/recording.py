@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.db import router, transaction
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from livereferrals import conf
+from livereferrals import conf, ids
 from livereferrals.events import log
 from livereferrals.signals import hit_recorded
-from livereferrals.tracking import claiming, privacy, screening, targets, visitors
+from livereferrals.tracking import claiming, kept, screening, visitors
 from livereferrals.tracking.entries import hit_entry
 from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
     from livereferrals.tracking.models import ReferralLink
-
-MAX_URL: Final = 2000
-MAX_HEADER: Final = 1000
-MAX_OWN_ID: Final = 200
-SUBS: Final = 5
 
 
 def record_hit(
@@ -45,6 +40,7 @@ def record_hit(
     origin: Origin = Origin.WEB,
     bot: bool = False,
     consent: bool = True,
+    hit_id: uuid.UUID | None = None,
 ) -> ReferralHit:
     """Record that somebody followed the link; the hit comes with its link, partner and visitor loaded.
 
@@ -66,28 +62,35 @@ def record_hit(
         origin: how the hit came to be.
         bot: whether a crawler followed. Such a hit has no event, so that no screen and no feed counts it (L-35).
         consent: whether the visitor may be known again. If not, the hit has no visitor, and nothing personal is kept (V-14).
+        hit_id: the hit's id, where it was made before.
     """
     now = now or timezone.now()
     user = visitors.person(user)
     if user is None and isinstance(visitor, Visitor):
         user = visitor.user
     if not consent:
-        visitor = user = ip = None
-        user_agent = referer = ""
-    texts = _texts(entry_url=entry_url, user_agent=user_agent, referer=referer, click_id=click_id, subs=subs)
+        visitor = user = None
+    said = kept.kept(
+        entry_url=entry_url,
+        user_agent=user_agent,
+        referer=referer,
+        ip=ip,
+        click_id=click_id,
+        subs=subs,
+        consent=consent,
+    )
     with transaction.atomic(using=router.db_for_write(ReferralHit)):
         known = _lock(visitor, link=link)
         last_follow = None if known is None else known.last_follow
         who = (_usable(known, user=user, now=now) or _new_visitor(user=user, now=now)) if consent else None
         hit = ReferralHit(
+            id=hit_id or ids.new_uuid(),
             link=link,
             partner=link.partner,
             visitor=who,
             user=user,
             created_at=now,
             authenticated=user is not None,
-            ip=privacy.kept_address(ip, mode=conf.settings.IP),
-            device=screening.device(user_agent),
             repeat=known is not None
             and who is known
             and screening.is_repeat(last_follow, now=now, window=conf.settings.REPEAT_WINDOW),
@@ -96,7 +99,7 @@ def record_hit(
             bot=bot,
             no_consent=not consent,
             origin=origin,
-            **texts,
+            **said._asdict(),
         )
         hit.save(force_insert=True)
         if not bot:
@@ -135,21 +138,6 @@ def _new_visitor(*, user: Any, now: datetime) -> Visitor:
     visitor = Visitor(user=user, claimed_at=None if user is None else now)
     visitor.save(force_insert=True)
     return visitor
-
-
-def _texts(*, entry_url: str, user_agent: str, referer: str, click_id: str, subs: Sequence[str]) -> dict[str, str]:
-    kept = {
-        "entry_url": _kept(targets.redacted(entry_url, conf.settings.REDACT_PARAMETERS), MAX_URL),
-        "user_agent": _kept(user_agent, MAX_HEADER),
-        "referer": _kept(targets.redacted(referer, conf.settings.REDACT_PARAMETERS), MAX_HEADER),
-        "click_id": _kept(click_id, MAX_OWN_ID),
-    }
-    return kept | {f"sub{number}": _kept(sub, MAX_OWN_ID) for number, sub in enumerate(subs[:SUBS], start=1)}
-
-
-def _kept(text: str, limit: int) -> str:
-    """Return what both databases can hold of the text: PostgreSQL refuses NUL and lone surrogates."""
-    return text.replace("\x00", "")[:limit].encode("utf-8", "replace").decode()
 
 
 def _tell_after_commit(hit: ReferralHit) -> None:

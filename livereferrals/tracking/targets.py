@@ -160,6 +160,8 @@ def stripped(url: str, names: Collection[str]) -> str:
 
 def redacted(url: str, names: Collection[str]) -> str:
     """Return a URL without the named parameters, whatever their case (Y-09)."""
+    if "?" not in url:
+        return url
     lowered = {name.lower() for name in names}
     return _with_filtered_query(url, lambda name: name.lower() in lowered)
 

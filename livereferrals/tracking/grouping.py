@@ -1,0 +1,256 @@
+"""Work in groups: what comes while one group is being worked on makes the next one, in a thread of its own.
+
+    grouping = Grouping("livereferrals-hits", write, most=512, room=4096)
+    answer = await grouping.ask(item)           # from any event loop
+
+There is no timer. One thread hop serves a whole group, and a lone item is worked on at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+import django.db
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+IDLE_CLOSE_S: Final = 30.0
+"""Quiet time after which the thread gives its database connection back."""
+STOP_WITHIN_S: Final = 5.0
+"""How long an ending process waits for what is queued."""
+PATIENCE_S: Final = 10.0
+"""How long an answer is waited for: a visitor stands behind it."""
+ROOM_WITHIN_S: Final = 2.0
+"""How long one waits for room in a full queue."""
+LOOK_S: Final = 1.0
+"""How often it is looked for those who have waited too long."""
+
+
+class NoRoomError(Exception):
+    """More is queued than can be worked off in time."""
+
+
+class LateError(Exception):
+    """The answer has not come in time; what was asked may still be done if it has begun."""
+
+
+class Asked(NamedTuple):
+    """An item, and who waits for its answer."""
+
+    item: Any
+    future: asyncio.Future[Any] | None
+    desk: Desk | None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is to be done: not if its answer was given up; a caller that has only gone away wants it still."""
+        return self.future is None or not self.future.done() or self.future.cancelled()
+
+
+class Desk:
+    """One event loop's side: who waits there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.waiting: dict[asyncio.Future[Any], float] = {}
+        """Until when each is waited for, in the order of coming."""
+        self._looking: asyncio.TimerHandle | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    def wait(self) -> asyncio.Future[Any]:
+        """Return a place for one answer, which fails when it has waited too long."""
+        future = self.loop.create_future()
+        self.waiting[future] = self.loop.time() + PATIENCE_S
+        if self._looking is None:
+            self._looking = self.loop.call_later(LOOK_S, self._look)
+        return future
+
+    async def room(self) -> None:
+        """Return after the next answers."""
+        if self._room is None or self._room.done():
+            self._room = self.loop.create_future()
+        await asyncio.shield(self._room)
+
+    def settle(self, group: Sequence[Asked], answers: Sequence[Any]) -> None:
+        """Hand the answers out."""
+        for (_, future, desk), answer in zip(group, answers, strict=True):
+            if desk is not self or future is None:
+                continue
+            self.waiting.pop(future, None)
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def _look(self) -> None:
+        """Give up what has waited too long: one timer for all."""
+        now = self.loop.time()
+        for future in [future for future, until in self.waiting.items() if until <= now]:
+            del self.waiting[future]
+            if not future.done():
+                future.set_exception(LateError())
+        self._looking = self.loop.call_later(LOOK_S, self._look) if self.waiting else None
+
+
+class Grouping(Generic[Item, Answer]):
+    """Items of this process, worked on in groups by one daemon thread; anew in each forked child."""
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Sequence[Item]], Sequence[Answer | Exception]],
+        *,
+        most: int,
+        room: int,
+        afterwards: Callable[[Sequence[Answer | Exception]], None] | None = None,
+    ) -> None:
+        """Begin nothing yet: the thread starts with the first item.
+
+        Args:
+            name: the thread's.
+            work: gives an answer for each item, in their order; an exception is raised to the one who asked.
+            most: items in a group.
+            room: items that may wait.
+            afterwards: called with the answers once they are handed out.
+        """
+        self._name = name
+        self._work = work
+        self._most = most
+        self._size = room
+        self._afterwards = afterwards
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
+        self._desks: WeakKeyDictionary[asyncio.AbstractEventLoop, Desk] = WeakKeyDictionary()
+        self._thread: threading.Thread | None = None
+        self._pid: int | None = None
+        self._ends_with_process = False
+
+    async def ask(self, item: Item) -> Answer:
+        """Return the item's answer. A caller that is cancelled does not take the item back.
+
+        Raises:
+            NoRoomError: the queue is full and stays so.
+            LateError: the answer has not come in time.
+        """
+        if self._pid != os.getpid():
+            self._start()
+        desk = self._desk()
+        if self._queue.qsize() >= self._size:
+            await self._wait_for_room(desk)
+        future = desk.wait()
+        self._queue.put(Asked(item, future, desk))
+        answer: Answer = await future
+        return answer
+
+    def give(self, item: Item) -> None:
+        """Have the item worked on; for threads, nobody waits for an answer."""
+        if self._pid != os.getpid():
+            self._start()
+        self._queue.put(Asked(item, None, None))
+
+    @property
+    def backlog(self) -> int:
+        """How many items wait."""
+        return self._queue.qsize()
+
+    def close(self) -> None:
+        """Work off what is queued, give the connection back and end the thread; the next item starts a new one."""
+        with self._lock:
+            thread, self._thread, queued = self._thread, None, self._queue
+            mine, self._pid = self._pid == os.getpid(), None
+        if thread is not None and mine:
+            queued.put(None)
+            thread.join(STOP_WITHIN_S)
+
+    def _desk(self) -> Desk:
+        loop = asyncio.get_running_loop()
+        desk = self._desks.get(loop)
+        if desk is None:
+            desk = self._desks[loop] = Desk(loop)
+        return desk
+
+    async def _wait_for_room(self, desk: Desk) -> None:
+        try:
+            async with asyncio.timeout(ROOM_WITHIN_S):
+                while self._queue.qsize() >= self._size:
+                    await desk.room()
+        except TimeoutError:
+            raise NoRoomError from None
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            if not self._ends_with_process:
+                self._ends_with_process = True
+                atexit.register(self.close)
+            self._queue = queue.SimpleQueue()
+            self._desks = WeakKeyDictionary()
+            self._pid = os.getpid()
+            self._thread = threading.Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
+            self._thread.start()
+
+    def _run(self, queued: queue.SimpleQueue[Asked | None]) -> None:
+        while True:
+            try:
+                first = queued.get(timeout=IDLE_CLOSE_S)
+            except queue.Empty:
+                django.db.connections.close_all()
+                first = queued.get()
+            group, is_last = self._gather(first, queued)
+            if group:
+                self._serve(group)
+            if is_last:
+                django.db.connections.close_all()
+                return
+            del first, group  # what was worked on is not to be kept until the next comes
+
+    def _gather(self, first: Asked | None, queued: queue.SimpleQueue[Asked | None]) -> tuple[list[Asked], bool]:
+        """Return what is queued, up to the most, and whether nothing is to come after it."""
+        group: list[Asked] = []
+        asked = first
+        while asked is not None:
+            if asked.is_wanted:
+                group.append(asked)
+            if len(group) == self._most:
+                return group, False
+            try:
+                asked = queued.get_nowait()
+            except queue.Empty:
+                return group, False
+        return group, True
+
+    def _serve(self, group: list[Asked]) -> None:
+        try:
+            answers = self._work([asked.item for asked in group])
+        except Exception as error:  # a group that fails must not end the thread, on which all groups depend
+            logger.exception("A group of %d failed in %s.", len(group), self._name, extra={"action": "group.failed"})
+            answers = [error] * len(group)
+        for desk in {asked.desk for asked in group if asked.desk is not None}:
+            # A loop that was closed meanwhile has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
+                desk.loop.call_soon_threadsafe(desk.settle, group, answers)
+        if self._afterwards is None:
+            return
+        try:
+            self._afterwards(answers)
+        except Exception:  # the same; the answers are out
+            logger.exception("What follows a group failed in %s.", self._name, extra={"action": "group.failed"})

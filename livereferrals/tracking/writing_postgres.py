@@ -1,0 +1,202 @@
+"""A batch of hits on PostgreSQL: one statement, which is one round trip and one flush.
+
+`unnest` makes rows of arrays, and data-modifying parts of the statement fill the three tables. The statement is prepared
+once for a connection, by a name of this process's own: behind a pooler that gives each statement to another session it is
+then not found there, never taken for somebody else's, and goes unprepared from then on.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import transaction
+from psycopg import OperationalError, errors, pq
+
+from livereferrals import ids
+from livereferrals.events.models import Event
+from livereferrals.tracking import hit_columns
+from livereferrals.tracking.hit_columns import Fixed
+from livereferrals.tracking.hit_rows import carried_pairs, rows_of
+from livereferrals.tracking.models import ReferralHit, Visitor
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from psycopg import Connection
+
+    from livereferrals.tracking.drafts import HitDraft
+    from livereferrals.tracking.hit_rows import HitRow, Pair
+
+logger = logging.getLogger(__name__)
+
+GIVEN: Final = (
+    "hit", "event", "visitor", "link", "partner", "partner_uid", "link_identifier", "at", "data", "fresh", "repeat", "bot",
+    "no_consent", "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
+)  # fmt: skip
+"""The columns of what is given, in the order of `_texts`."""
+WHERE: Final = {Visitor: " WHERE fresh", ReferralHit: "", Event: " WHERE NOT bot"}
+# What a session says that does not know the prepared statement.
+UNKNOWN_STATEMENT: Final = "26000"
+
+
+class PostgresWriter:
+    """Writes batches over one of Django's connections."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._sql = _insert(connection)
+        self._lookup = _lookup(connection)
+        self._name = f"livereferrals_hits_{ids.random_identifier()}".encode()
+        self._may_prepare = True
+        self._prepared_on: Connection | None = None
+
+    def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> list[HitRow]:
+        """Record the drafts in one transaction and return their rows. One statement, two where a visitor is carried."""
+        self._connection.ensure_connection()
+        pairs = carried_pairs(drafts)
+        if not pairs and not self._connection.in_atomic_block:
+            rows = rows_of(drafts, hits=hits, last_follows={})
+            self._insert(rows)
+            return rows
+        with transaction.atomic(using=self._connection.alias):
+            rows = rows_of(drafts, hits=hits, last_follows=self._last_follows(pairs) if pairs else {})
+            self._insert(rows)
+        return rows
+
+    def _last_follows(self, pairs: Sequence[Pair]) -> dict[Pair, datetime | None]:
+        """Return when the carried visitors that are nobody's last followed, and lock them against a claim."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(self._lookup, [list(each) for each in zip(*pairs, strict=True)])
+            return {(visitor, link): last for visitor, link, last in cursor.fetchall()}
+
+    def _insert(self, rows: Sequence[HitRow]) -> None:
+        values = [f"{{{','.join(column)}}}".encode() for column in zip(*map(_texts, rows), strict=True)]
+        with self._connection.wrap_database_errors:
+            self._execute(self._connection.connection, values)
+
+    def _execute(self, raw: Connection, values: Sequence[bytes]) -> None:
+        # libpq itself: psycopg's own way of preparing numbers its statements, and two processes behind one pooler would
+        # take each other's for theirs.
+        if not self._may_prepare:
+            _check(raw.pgconn.exec_params(self._sql, values))
+            return
+        try:
+            if self._prepared_on is not raw:
+                _check(raw.pgconn.prepare(self._name, self._sql))
+                self._prepared_on = raw
+            _check(raw.pgconn.exec_prepared(self._name, values))
+        except errors.lookup(UNKNOWN_STATEMENT):
+            logger.info(
+                "A pooler does not keep prepared statements; hits go without.", extra={"action": "hits.unprepared"}
+            )
+            self._may_prepare = False
+            raise
+
+
+def _check(result: pq.abc.PGresult) -> None:
+    """Raise what the server says, as psycopg would."""
+    if result.status == pq.ExecStatus.COMMAND_OK:
+        return
+    state = result.error_field(pq.DiagnosticField.SQLSTATE)
+    message = result.get_error_message()
+    if state is None:
+        raise OperationalError(message)  # the connection is lost
+    try:
+        kind = errors.lookup(state.decode())
+    except KeyError:
+        kind = errors.DatabaseError
+    raise kind(message)
+
+
+# --- what is sent ---------------------------------------------------------------------------------------------------------
+
+
+def _texts(row: HitRow) -> tuple[str, ...]:
+    """Return the row's elements of the arrays, in the order of `GIVEN`."""
+    draft, said = row.draft, row.kept
+    link = draft.link
+    return (
+        row.hit.hex,
+        row.event.hex,
+        "NULL" if row.visitor is None else row.visitor.hex,
+        link.id.hex,
+        "NULL" if link.partner_id is None else str(link.partner_id),
+        f'"{link.partner_uid}"',
+        f'"{link.identifier}"',
+        f'"{draft.now.isoformat()}"',
+        _quoted(row.data),
+        "t" if row.fresh else "f",
+        "t" if row.repeat else "f",
+        "t" if draft.bot else "f",
+        "f" if draft.consent else "t",
+        _quoted(said.entry_url),
+        _quoted(said.user_agent),
+        _quoted(said.referer),
+        _quoted(said.click_id),
+        _quoted(said.sub1),
+        _quoted(said.sub2),
+        _quoted(said.sub3),
+        _quoted(said.sub4),
+        _quoted(said.sub5),
+        said.ip or "NULL",
+        said.device,
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return an element of an array's text (PostgreSQL docs, 8.15.6)."""
+    if not text:
+        return '""'
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if '"' in text:
+        text = text.replace('"', '\\"')
+    return f'"{text}"'
+
+
+# --- the statements -------------------------------------------------------------------------------------------------------
+
+
+def _insert(connection: Any) -> bytes:
+    """Return the statement that fills the three tables from arrays."""
+    types = {"fresh": "boolean"}
+    for model in hit_columns.PLACES:
+        for field, place in hit_columns.columns(model):
+            if not isinstance(place, Fixed):
+                # An explicit cast to `varchar(200)` would cut without a word.
+                types[place] = re.sub(r"\(\d+\)$", "", str(field.db_type(connection)))
+    arrays = ", ".join(f"${number}::{types[name]}[]" for number, name in enumerate(GIVEN, start=1))
+    parts = [_part(connection, model) for model in hit_columns.PLACES]
+    whole = [f"given ({', '.join(GIVEN)}) AS (SELECT * FROM unnest({arrays}))"]  # noqa: S608 - our own names
+    whole += [f"part{number} AS ({part})" for number, part in enumerate(parts[:-1])]
+    return f"WITH {', '.join(whole)} {parts[-1]}".encode()
+
+
+def _part(connection: Any, model: type[Any]) -> str:
+    name = connection.ops.quote_name
+    columns = hit_columns.columns(model)
+    into = ", ".join(name(field.column) for field, _ in columns)
+    values = ", ".join(place.sql if isinstance(place, Fixed) else place for _, place in columns)
+    return f"INSERT INTO {name(model._meta.db_table)} ({into}) SELECT {values} FROM given{WHERE[model]}"  # noqa: S608 - names of the models
+
+
+def _lookup(connection: Any) -> str:
+    """Return the query for carried visitors: locked in one order, so that two batches never wait for each other."""
+    name = connection.ops.quote_name
+    visitor: Any = Visitor._meta
+    hit: Any = ReferralHit._meta
+    columns = {field: name(hit.get_field(field).column) for field in ("visitor", "link", "created_at")}
+    last = (
+        f"SELECT {columns['created_at']} FROM {name(hit.db_table)} WHERE {columns['visitor']} = asked.visitor"  # noqa: S608 - names of the models
+        f" AND {columns['link']} = asked.link ORDER BY {columns['created_at']} DESC LIMIT 1"
+    )
+    pk, claimed = name(visitor.pk.column), name(visitor.get_field("claimed_at").column)
+    return (
+        f"SELECT asked.visitor, asked.link, ({last}) FROM unnest(%s::uuid[], %s::uuid[]) AS asked(visitor, link)"  # noqa: S608 - names of the models
+        f" JOIN {name(visitor.db_table)} AS known ON known.{pk} = asked.visitor WHERE known.{claimed} IS NULL"
+        f" ORDER BY asked.visitor FOR NO KEY UPDATE OF known"
+    )

@@ -1,0 +1,115 @@
+"""A batch of hits on SQLite: one transaction that takes the write lock at once, and one flush."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import transaction
+
+from livereferrals.events.models import Event
+from livereferrals.tracking import hit_columns
+from livereferrals.tracking.hit_columns import Fixed
+from livereferrals.tracking.hit_rows import carried_pairs, rows_of
+from livereferrals.tracking.models import ReferralHit, Visitor
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from livereferrals.tracking.drafts import HitDraft
+    from livereferrals.tracking.hit_rows import HitRow, Pair
+
+IMMEDIATE: Final = "IMMEDIATE"
+
+
+class SqliteWriter:
+    """Writes batches over one of Django's connections."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._adapt: Callable[[datetime], str] = connection.ops.adapt_datetimefield_value
+        self._read_time: Callable[..., datetime | None] = connection.ops.convert_datetimefield_value
+        self._inserts = {model: _insert(connection, model) for model in hit_columns.PLACES}
+        self._lookup = _lookup(connection)
+
+    def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> list[HitRow]:
+        """Record the drafts in one transaction and return their rows. Three statements, and one for each carried visitor."""
+        connection = self._connection
+        connection.ensure_connection()
+        if not connection.in_atomic_block and connection.transaction_mode is None:
+            # A transaction that begins by reading cannot always become one that writes (SQLite docs, "Isolation").
+            connection.transaction_mode = IMMEDIATE
+        pairs = carried_pairs(drafts)
+        with transaction.atomic(using=connection.alias):
+            rows = rows_of(drafts, hits=hits, last_follows=self._last_follows(pairs) if pairs else {})
+            with connection.wrap_database_errors:
+                self._insert(connection.connection, rows)
+        return rows
+
+    def _insert(self, raw: Any, rows: Sequence[HitRow]) -> None:
+        given = [self._given(row) for row in rows]
+        for model, chosen in (
+            (Visitor, [each for each, row in zip(given, rows, strict=True) if row.fresh]),
+            (ReferralHit, given),
+            (Event, [each for each, row in zip(given, rows, strict=True) if not row.draft.bot]),
+        ):
+            if chosen:
+                raw.executemany(self._inserts[model], chosen)
+
+    def _last_follows(self, pairs: Sequence[Pair]) -> dict[Pair, datetime | None]:
+        """Return when the carried visitors that are nobody's last followed; the transaction locks everybody out."""
+        found: dict[Pair, datetime | None] = {}
+        with self._connection.cursor() as cursor:
+            for visitor, link in pairs:
+                cursor.execute(self._lookup, [link.hex, visitor.hex])
+                for (last,) in cursor.fetchall():
+                    found[visitor, link] = self._read_time(last, None, self._connection)
+        return found
+
+    def _given(self, row: HitRow) -> tuple[Any, ...]:
+        draft, said = row.draft, row.kept
+        link = draft.link
+        return (
+            row.hit.hex,
+            row.event.hex,
+            None if row.visitor is None else row.visitor.hex,
+            link.id.hex,
+            link.partner_id,
+            link.partner_uid,
+            link.identifier,
+            self._adapt(draft.now),
+            row.data,
+            row.repeat,
+            draft.bot,
+            not draft.consent,
+            *said,
+        )
+
+
+GIVEN: Final = (
+    "hit", "event", "visitor", "link", "partner", "partner_uid", "link_identifier", "at", "data", "repeat", "bot", "no_consent",
+    "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
+)  # fmt: skip
+"""What each row gives, in the order of `_given`; parameters are numbered by it."""
+
+
+def _insert(connection: Any, model: type[Any]) -> str:
+    name = connection.ops.quote_name
+    columns = hit_columns.columns(model)
+    into = ", ".join(name(field.column) for field, _ in columns)
+    values = ", ".join(place.sql if isinstance(place, Fixed) else f"?{GIVEN.index(place) + 1}" for _, place in columns)
+    return f"INSERT INTO {name(model._meta.db_table)} ({into}) VALUES ({values})"  # noqa: S608 - names of the models
+
+
+def _lookup(connection: Any) -> str:
+    """Return the query for one carried visitor that is nobody's: when it last followed a link."""
+    name = connection.ops.quote_name
+    visitor: Any = Visitor._meta
+    hit: Any = ReferralHit._meta
+    at, who, link = (name(hit.get_field(field).column) for field in ("created_at", "visitor", "link"))
+    pk, claimed = name(visitor.pk.column), name(visitor.get_field("claimed_at").column)
+    return (
+        f"SELECT (SELECT {at} FROM {name(hit.db_table)} WHERE {who} = known.{pk} AND {link} = %s"  # noqa: S608 - names of the models
+        f" ORDER BY {at} DESC LIMIT 1) FROM {name(visitor.db_table)} AS known WHERE known.{pk} = %s AND known.{claimed} IS NULL"
+    )
