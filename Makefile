@@ -87,3 +87,8 @@ endif
 .PHONY: chromium
 chromium:
 	@.ci/chromium
+
+.PHONY: bench
+bench: ## Measure everything that has a goal: QUICK=1 ONLY=P10 OUT=DIR; makes .bench, writes benchmarks/REPORT.md
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Tell where it is: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))

@@ -114,12 +114,14 @@ def new_database(url: str, name: str) -> str:
     return f"{base.rpartition('/')[0]}/{name}?{query}"
 
 
-def drop_database(url: str, name: str) -> None:
-    """Take a database away, with whoever is still connected to it."""
+def drop_databases(url: str, prefix: str) -> None:
+    """Take the databases of this prefix away, with whoever is still connected to them."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        query = "SELECT datname FROM pg_database WHERE starts_with(datname, %s)"
+        for (name,) in connection.execute(query, [prefix]).fetchall():
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @contextlib.contextmanager

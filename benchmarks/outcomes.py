@@ -18,6 +18,8 @@ import statistics
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from benchmarks.environment import new_database
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -52,6 +54,14 @@ class Conditions:
     def sqlite_url(self, name: str = "db") -> str:
         """Return the address of an SQLite file of this measurement's own."""
         return f"sqlite:///{self.scratch / name}.sqlite3"
+
+    def new_postgres(self, name: str) -> str:
+        """Make one more PostgreSQL database of this measurement's own; return its address."""
+        if self.postgres_url is None:
+            raise RuntimeError("This measurement needs PostgreSQL.")
+        base = self.postgres_url.partition("?")[0]
+        own = f"{base.rpartition('/')[2]}_{name}"
+        return new_database(self.postgres_url, own)
 
     def pick(self, *, full: int, quick: int) -> int:
         """Return the size to measure with."""
