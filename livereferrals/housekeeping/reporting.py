@@ -85,3 +85,8 @@ def start_in_server() -> None:
     if conf.callbacks.WORKER == "off":
         return
     _resident.start()
+
+
+def stop_in_server() -> None:
+    """Have this server process say no more."""
+    _resident.stop()

@@ -102,6 +102,11 @@ class Recorder:
                 raise
             return len(firings)
 
+    def waiting(self) -> list[TriggerFiring]:
+        """Return what waits to be written, oldest first."""
+        with self._lock:
+            return list(self._firings)
+
     def forget(self) -> None:
         """Drop what waits."""
         with self._lock:
