@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmarks import load
 from benchmarks.clients.http import BROWSER
-from benchmarks.host.startproject import IDENTIFIER
+from benchmarks.host import IDENTIFIER
 from benchmarks.servers import HOST, Server
 
 if TYPE_CHECKING:

@@ -114,6 +114,11 @@ def new_database(url: str, name: str) -> str:
     return f"{base.rpartition('/')[0]}/{name}?{query}"
 
 
+def drop_database(url: str, name: str) -> None:
+    """Take one database away."""
+    drop_databases(url, name)
+
+
 def drop_databases(url: str, prefix: str) -> None:
     """Take the databases of this prefix away, with whoever is still connected to them."""
     import psycopg

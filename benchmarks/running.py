@@ -198,7 +198,7 @@ def measures(module: str) -> dict[str, list[str]]:
     functions: dict[str, list[str]] = {}
     for row, function in getattr(found, "MEASURES", {}).items():
         functions.setdefault(function.__name__, []).append(row)
-    return functions | ({module: [module]} if module in EXTRAS else {})
+    return functions
 
 
 def is_asked(row: str, asked: str) -> bool:

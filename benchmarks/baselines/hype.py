@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings  # noqa: TID251 - this project is its own
 from django.urls import include, path
 
-from benchmarks.host import startproject
+from benchmarks.host import IDENTIFIER, startproject
 
 values = startproject.values()
 values["INSTALLED_APPS"] = [*values["INSTALLED_APPS"], "hype"]
@@ -31,7 +31,7 @@ def prepare() -> None:
     from hype.models import ReferralLink
 
     call_command("migrate", verbosity=0)
-    ReferralLink.objects.create(identifier=startproject.IDENTIFIER)
+    ReferralLink.objects.create(identifier=IDENTIFIER)
 
 
 if __name__ == "__main__":

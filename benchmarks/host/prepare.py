@@ -13,7 +13,7 @@ def main() -> None:
     django.setup()
     from django.core.management import call_command
 
-    from benchmarks.host.startproject import IDENTIFIER
+    from benchmarks.host import IDENTIFIER
     from livereferrals.models import Partner, ReferralLink
 
     call_command("migrate", verbosity=0)

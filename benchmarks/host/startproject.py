@@ -57,9 +57,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 
-IDENTIFIER = "benchmark"
-"""The link that is followed, on every contender."""
-
 
 def values() -> dict[str, Any]:
     """Return the settings, as `settings.configure` takes them."""
