@@ -28,6 +28,7 @@ PAGES = [README, ROOT / "CHANGELOG.md", *GUIDES]
 NOT_DICT_KEYS = {"TRIGGERS"}
 """Documented, but read by a reader of its own."""
 
+pytestmark = pytest.mark.once
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 

@@ -43,6 +43,7 @@ def start(*arguments: str, **overrides: Any) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.once
 def test_once_makes_what_is_due_for_one_endpoint_says_a_line_for_each_and_ends(sink: PartnerSink) -> None:
     """callback-F33: `--once` and `--endpoint`; lines of JSON, without any address or text of the two sides."""
     mine, other = subscribe(sink.url("/mine?token=abcdef")), subscribe(sink.url("/other"))
@@ -63,6 +64,7 @@ def test_once_makes_what_is_due_for_one_endpoint_says_a_line_for_each_and_ends(s
     assert "ended after 2 calls" in output
 
 
+@pytest.mark.once
 def test_sigterm_lets_requests_end_and_the_health_file_goes(sink: PartnerSink, tmp_path: Path) -> None:
     """callback-F33: exit 0, results stored, nothing repeated; the file lives as long as the worker does."""
     sink.default = Answer(delay_s=1.5)
@@ -169,6 +171,7 @@ def _age_s(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
+@pytest.mark.once
 def test_lines_hold_the_facts_and_the_host_s_own_logging_wins() -> None:
     """callback-F33: one JSON object for each record, tracebacks included."""
     said, logger = io.StringIO(), logging.Logger("livereferrals.test")  # noqa: LOG001 - one that has no parents
@@ -184,6 +187,7 @@ def test_lines_hold_the_facts_and_the_host_s_own_logging_wins() -> None:
     assert "ZeroDivisionError: " in told["traceback"]
 
 
+@pytest.mark.once
 def test_worker_works_without_the_prometheus_client(sink: PartnerSink) -> None:
     """callback-F33: metrics are an extra; asking for them without it is refused in words."""
     delivery = owe(subscribe(sink.url()))

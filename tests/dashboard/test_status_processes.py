@@ -82,6 +82,7 @@ def test_reporter_outlives_a_database_that_is_away(caplog: pytest.LogCaptureFixt
     assert caplog.text.count("cannot say that it lives") == 1
 
 
+@pytest.mark.once
 def test_server_and_worker_say_that_they_live_and_part_in_peace() -> None:
     """dashboard-1: with nobody connected; the worker's heartbeat, and a SIGTERM that takes the row away"""
     command = [sys.executable, "-m", "django", "livereferrals", "worker"]

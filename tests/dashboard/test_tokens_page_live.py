@@ -20,7 +20,7 @@ from tests.waiting import eventually
 if TYPE_CHECKING:
     from livereferrals.streaming.models import FeedToken
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 PAGE = reverse("livereferrals_dashboard:tokens")
 SOON_S = 60.0
 PROMISED_S = 10.0

@@ -123,6 +123,7 @@ async def test_partner_has_a_limit_over_all_its_tokens(strict: HostServer, reade
         await enter(stack, strict, stranger)
 
 
+@pytest.mark.once
 async def test_processes_count_together(strict: HostServer, strict_too: HostServer, reader: Reader) -> None:
     """feed-47: within 10 s; and a process that ends without a word frees its places"""
     with host_server("daphne", LIVEREFERRALS=SETTINGS) as doomed:

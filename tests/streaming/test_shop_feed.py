@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tests.streaming.conftest import Reader
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "feed.md"
 NAMES = ("zoe-quill", "yan-ober")
