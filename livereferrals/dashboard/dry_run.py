@@ -66,11 +66,15 @@ class DryRunForm(forms.Form):
 
     def clean_who(self) -> Visitor | Any:
         """Find the person. At most three queries."""
-        text = self.cleaned_data["who"].strip()
-        found = _visitor(text) or _user(text)
+        found = find_person(self.cleaned_data["who"].strip())
         if found is None:
             raise ValidationError(_("There is no visitor and no user of this name or id."))
         return found
+
+
+def find_person(text: str) -> Visitor | Any:
+    """Return the visitor of this id, else the user of this login name or id; `None` for neither."""
+    return _visitor(text) or _user(text)
 
 
 def _visitor(text: str) -> Visitor | None:

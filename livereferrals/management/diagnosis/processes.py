@@ -1,0 +1,79 @@
+"""What runs: numbering, hubs, totals and workers, by what each process says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.utils.timesince import timesince
+
+from livereferrals.dashboard import system
+from livereferrals.dashboard.status import PROBLEMS
+from livereferrals.management.diagnosis.findings import Finding, error, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS: Final = "Events"
+HUBS: Final = "Hubs"
+TOTALS: Final = "Totals"
+WORKER: Final = "Worker"
+LAG: Final = 1_000
+"""Events that a hub may be behind before it is worth a word."""
+
+
+def log() -> Iterator[Finding]:
+    """Look at what waits for its number, at the hubs' places, and at the totals."""
+    found = system.look()
+    if "unnumbered" in found.problems and found.unnumbered_since is not None:
+        since = timesince(found.unnumbered_since, found.time)
+        yield error(
+            EVENTS,
+            f"{found.unnumbered} wait for their numbers, the oldest for {since}: nobody sees them.",
+            advice="Start a server or a worker: both number what was left.",
+        )
+    else:
+        yield ok(EVENTS, f"{found.head} are numbered, {found.unnumbered} wait for their turn.")
+    yield from _hubs(found)
+    if "rollups" in found.problems:
+        yield warning(
+            TOTALS,
+            f"They are {found.head - found.rolled_up} events behind the log.",
+            advice="Start a worker: it keeps house.",
+        )
+    else:
+        yield ok(TOTALS, f"They are {found.head - found.rolled_up} events behind the log.")
+
+
+def _hubs(found: system.System) -> Iterator[Finding]:
+    hubs = [process for process in found.living if process.hub_seq is not None]
+    if found.lag > LAG:
+        slowest = max(hubs, key=lambda process: process.hub_lag)
+        yield warning(
+            HUBS,
+            f"{slowest.name} was {found.lag} events behind the log.",
+            advice="Is that process, or its database, overloaded? See docs/operations.md.",
+        )
+    else:
+        watchers = sum(process.watchers for process in found.living)
+        yield ok(
+            HUBS, f"{len(hubs)} read the log, for {watchers} feed clients; the slowest is {found.lag} events behind."
+        )
+
+
+def workers() -> Iterator[Finding]:
+    """Look whether somebody makes deliveries."""
+    found = system.look()
+    if found.works_at == "off":
+        yield warning(
+            WORKER,
+            'CALLBACKS["WORKER"] is "off": nobody makes deliveries, keeps house, or says that it lives.',
+            advice='"embedded", or "external" and manage.py livereferrals worker.',
+        )
+    elif "no-worker" in found.problems:
+        last = "never" if found.heartbeat is None else f"{timesince(found.heartbeat, found.time)} ago"
+        yield error(
+            WORKER, f"{PROBLEMS['no-worker']} One was last seen: {last}.", advice="manage.py livereferrals worker"
+        )
+    else:
+        count = sum(process.worker for process in found.living)
+        yield ok(WORKER, f"{count} make deliveries.")
