@@ -67,10 +67,10 @@ def _explained(trigger: str | None, who: str | None) -> Iterator[str]:
     person = find_person(who)
     if person is None:
         raise CommandError(f"There is no user and no visitor {who!r}.")
-    is_visitor = isinstance(person, Visitor)
-    yield from _told(
-        api.attribute(trigger, visitor=person if is_visitor else None, user=None if is_visitor else person)
-    )
+    if isinstance(person, Visitor):
+        yield from _told(api.attribute(trigger, visitor=person))
+    else:
+        yield from _told(api.attribute(trigger, user=person))
 
 
 def _told(result: Result) -> Iterator[str]:
