@@ -19,7 +19,7 @@ from livereferrals.events.publisher import publisher, wake_after_commit
 from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.signals import hit_recorded
 from livereferrals.tracking.drafts import Recorded
-from livereferrals.tracking.grouping import Grouping, LateError, NoRoomError
+from livereferrals.tracking.grouping import Grouping, LateError, Limits, NoRoomError
 from livereferrals.tracking.losses import HitLoss, Losses
 from livereferrals.tracking.models import ReferralHit
 from livereferrals.tracking.writing import Hits
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     from livereferrals.tracking.drafts import HitDraft
     from livereferrals.tracking.writing import Outcome
 
-MOST: Final = 512
-"""Hits in one transaction."""
-ROOM: Final = 8 * MOST
-"""Hits that may wait."""
-MOST_TOLD: Final = 16
-"""Batches of hits that the host is told of at a time."""
+LIMITS: Final = Limits(most=512, room=4096)
+"""Hits in one transaction, and hits that may wait."""
+
+
+TELLING: Final = Limits(most=1, room=128)
+"""Batches of hits that the host is told of at a time; a host that is slower than its visitors slows the writing down."""
 
 
 class HitGroup:
     """The hits of this process that are to be written; for any number of event loops."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
         self.losses = Losses()
         """What has not become a hit."""
         self._hits = Hits()
         self._grouping: Grouping[HitDraft, Recorded] = Grouping(
-            "livereferrals-hits", self._write, most=MOST, room=ROOM, afterwards=self._tell
+            "livereferrals-hits", self._write, limits=limits, afterwards=self._tell
         )
         self._telling: Grouping[Sequence[uuid.UUID], None] = Grouping(
-            "livereferrals-hits-told", _tell_host, most=MOST_TOLD, room=MOST_TOLD
+            "livereferrals-hits-told", _tell_host, limits=TELLING
         )
 
     async def record(self, draft: HitDraft) -> Recorded:

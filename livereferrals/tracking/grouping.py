@@ -1,6 +1,6 @@
 """Work in groups: what comes while one group is being worked on makes the next one, in a thread of its own.
 
-    grouping = Grouping("livereferrals-hits", write, most=512, room=4096)
+    grouping = Grouping("livereferrals-hits", write, limits=Limits(most=512, room=4096))
     answer = await grouping.ask(item)           # from any event loop
 
 There is no timer. One thread hop serves a whole group, and a lone item is worked on at once.
@@ -15,6 +15,8 @@ import logging
 import os
 import queue
 import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -30,14 +32,25 @@ Answer = TypeVar("Answer")
 
 IDLE_CLOSE_S: Final = 30.0
 """Quiet time after which the thread gives its database connection back."""
+GIVE_AGAIN_S: Final = 0.01
 STOP_WITHIN_S: Final = 5.0
 """How long an ending process waits for what is queued."""
-PATIENCE_S: Final = 10.0
-"""How long an answer is waited for: a visitor stands behind it."""
-ROOM_WITHIN_S: Final = 2.0
-"""How long one waits for room in a full queue."""
-LOOK_S: Final = 1.0
-"""How often it is looked for those who have waited too long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is taken on."""
+
+    most: int
+    """Items in a group."""
+    room: int
+    """Items that may wait."""
+    room_within_s: float = 2.0
+    """How long one waits for room in a full queue."""
+    patience_s: float = 10.0
+    """How long an answer is waited for: a visitor stands behind it."""
+    look_s: float = 1.0
+    """How often it is looked for those who have waited too long."""
 
 
 class NoRoomError(Exception):
@@ -64,26 +77,39 @@ class Asked(NamedTuple):
 class Desk:
     """One event loop's side: who waits there."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         self.loop = loop
+        self._limits = limits
         self.waiting: dict[asyncio.Future[Any], float] = {}
         """Until when each is waited for, in the order of coming."""
         self._looking: asyncio.TimerHandle | None = None
+        self.wants_room = False
+        """Whether somebody waits for room."""
         self._room: asyncio.Future[None] | None = None
 
     def wait(self) -> asyncio.Future[Any]:
         """Return a place for one answer, which fails when it has waited too long."""
         future = self.loop.create_future()
-        self.waiting[future] = self.loop.time() + PATIENCE_S
+        self.waiting[future] = self.loop.time() + self._limits.patience_s
         if self._looking is None:
-            self._looking = self.loop.call_later(LOOK_S, self._look)
+            self._looking = self.loop.call_later(self._limits.look_s, self._look)
         return future
 
-    async def room(self) -> None:
-        """Return after the next answers."""
-        if self._room is None or self._room.done():
-            self._room = self.loop.create_future()
-        await asyncio.shield(self._room)
+    async def room(self, is_full: Callable[[], bool]) -> None:
+        """Return when there is room."""
+        while True:
+            if self._room is None or self._room.done():
+                self._room = self.loop.create_future()
+            self.wants_room = True
+            if not is_full():  # asked after the wish is known, which the thread looks for when it has made room
+                return
+            await asyncio.shield(self._room)
+
+    def make_room(self) -> None:
+        """Wake those who wait for room."""
+        self.wants_room = False
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
     def settle(self, group: Sequence[Asked], answers: Sequence[Any]) -> None:
         """Hand the answers out."""
@@ -97,8 +123,6 @@ class Desk:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
 
     def _look(self) -> None:
         """Give up what has waited too long: one timer for all."""
@@ -107,7 +131,7 @@ class Desk:
             del self.waiting[future]
             if not future.done():
                 future.set_exception(LateError())
-        self._looking = self.loop.call_later(LOOK_S, self._look) if self.waiting else None
+        self._looking = self.loop.call_later(self._limits.look_s, self._look) if self.waiting else None
 
 
 class Grouping(Generic[Item, Answer]):
@@ -118,8 +142,7 @@ class Grouping(Generic[Item, Answer]):
         name: str,
         work: Callable[[Sequence[Item]], Sequence[Answer | Exception]],
         *,
-        most: int,
-        room: int,
+        limits: Limits,
         afterwards: Callable[[Sequence[Answer | Exception]], None] | None = None,
     ) -> None:
         """Begin nothing yet: the thread starts with the first item.
@@ -127,14 +150,12 @@ class Grouping(Generic[Item, Answer]):
         Args:
             name: the thread's.
             work: gives an answer for each item, in their order; an exception is raised to the one who asked.
-            most: items in a group.
-            room: items that may wait.
+            limits: how much is taken on.
             afterwards: called with the answers once they are handed out.
         """
         self._name = name
         self._work = work
-        self._most = most
-        self._size = room
+        self._limits = limits
         self._afterwards = afterwards
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
@@ -153,7 +174,7 @@ class Grouping(Generic[Item, Answer]):
         if self._pid != os.getpid():
             self._start()
         desk = self._desk()
-        if self._queue.qsize() >= self._size:
+        if self._is_full():
             await self._wait_for_room(desk)
         future = desk.wait()
         self._queue.put(Asked(item, future, desk))
@@ -161,9 +182,11 @@ class Grouping(Generic[Item, Answer]):
         return answer
 
     def give(self, item: Item) -> None:
-        """Have the item worked on; for threads, nobody waits for an answer."""
+        """Have the item worked on; for threads, nobody waits for an answer. Waits for room, and never gives up."""
         if self._pid != os.getpid():
             self._start()
+        while self._is_full():
+            time.sleep(GIVE_AGAIN_S)
         self._queue.put(Asked(item, None, None))
 
     @property
@@ -184,14 +207,16 @@ class Grouping(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         desk = self._desks.get(loop)
         if desk is None:
-            desk = self._desks[loop] = Desk(loop)
+            desk = self._desks[loop] = Desk(loop, self._limits)
         return desk
+
+    def _is_full(self) -> bool:
+        return self._queue.qsize() >= self._limits.room
 
     async def _wait_for_room(self, desk: Desk) -> None:
         try:
-            async with asyncio.timeout(ROOM_WITHIN_S):
-                while self._queue.qsize() >= self._size:
-                    await desk.room()
+            async with asyncio.timeout(self._limits.room_within_s):
+                await desk.room(self._is_full)
         except TimeoutError:
             raise NoRoomError from None
 
@@ -230,7 +255,7 @@ class Grouping(Generic[Item, Answer]):
         while asked is not None:
             if asked.is_wanted:
                 group.append(asked)
-            if len(group) == self._most:
+            if len(group) == self._limits.most:
                 return group, False
             try:
                 asked = queued.get_nowait()
@@ -239,18 +264,27 @@ class Grouping(Generic[Item, Answer]):
         return group, True
 
     def _serve(self, group: list[Asked]) -> None:
+        for desk in [desk for desk in list(self._desks.values()) if desk.wants_room]:
+            _call(desk, desk.make_room)
         try:
             answers = self._work([asked.item for asked in group])
         except Exception as error:  # a group that fails must not end the thread, on which all groups depend
             logger.exception("A group of %d failed in %s.", len(group), self._name, extra={"action": "group.failed"})
             answers = [error] * len(group)
+            if isinstance(error, django.db.Error):
+                # What broke may be the connection itself; the next group begins with a new one.
+                django.db.connections.close_all()
         for desk in {asked.desk for asked in group if asked.desk is not None}:
-            # A loop that was closed meanwhile has nobody left who waits.
-            with contextlib.suppress(RuntimeError):
-                desk.loop.call_soon_threadsafe(desk.settle, group, answers)
+            _call(desk, desk.settle, group, answers)
         if self._afterwards is None:
             return
         try:
             self._afterwards(answers)
         except Exception:  # the same; the answers are out
             logger.exception("What follows a group failed in %s.", self._name, extra={"action": "group.failed"})
+
+
+def _call(desk: Desk, act: Callable[..., None], *args: Any) -> None:
+    # A loop that was closed meanwhile has nobody left who waits.
+    with contextlib.suppress(RuntimeError):
+        desk.loop.call_soon_threadsafe(act, *args)

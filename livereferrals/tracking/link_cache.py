@@ -22,7 +22,7 @@ from django.db.models.signals import post_delete, post_save
 
 from livereferrals.events import hints
 from livereferrals.events.publisher import publisher
-from livereferrals.tracking.grouping import Grouping, LateError, NoRoomError
+from livereferrals.tracking.grouping import Grouping, LateError, Limits, NoRoomError
 from livereferrals.tracking.links import WELL_FORMED, KnownLink
 from livereferrals.tracking.models import Partner, ReferralLink
 
@@ -35,10 +35,8 @@ FRESH_S: Final = 2.0
 """How long what was read is believed."""
 MOST: Final = 10_000
 """Links kept, unknown ones included; those that were read longest ago go first."""
-MOST_READ: Final = 200
-"""Links read in one query."""
-ROOM: Final = 10_000
-"""Links that may wait to be read."""
+LIMITS: Final = Limits(most=200, room=10_000)
+"""Links read in one query, and links that may wait to be read."""
 
 Name = tuple[str, bool]
 """An identifier, or a partner's uid that stands for its home link."""
@@ -52,9 +50,7 @@ class LinkCache:
         """Each link and until when it is believed, in the order of reading."""
         self._drops = 0
         self._lock = threading.Lock()
-        self._reading: Grouping[Name, KnownLink | None] = Grouping(
-            "livereferrals-links", self._read, most=MOST_READ, room=ROOM
-        )
+        self._reading: Grouping[Name, KnownLink | None] = Grouping("livereferrals-links", self._read, limits=LIMITS)
         self._listening: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[None]] = WeakKeyDictionary()
 
     async def afind(self, identifier: str) -> KnownLink | None:

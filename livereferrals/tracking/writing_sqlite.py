@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
@@ -30,7 +31,7 @@ class SqliteWriter:
         self._connection = connection
         self._adapt: Callable[[datetime], str] = connection.ops.adapt_datetimefield_value
         self._read_time: Callable[..., datetime | None] = connection.ops.convert_datetimefield_value
-        self._inserts = {model: _insert(connection, model) for model in hit_columns.PLACES}
+        self._inserts = {model: Insert(connection, model) for model in hit_columns.PLACES}
         self._lookup = _lookup(connection)
 
     def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> list[HitRow]:
@@ -49,13 +50,10 @@ class SqliteWriter:
 
     def _insert(self, raw: Any, rows: Sequence[HitRow]) -> None:
         given = [self._given(row) for row in rows]
-        for model, chosen in (
-            (Visitor, [each for each, row in zip(given, rows, strict=True) if row.fresh]),
-            (ReferralHit, given),
-            (Event, [each for each, row in zip(given, rows, strict=True) if not row.draft.bot]),
-        ):
-            if chosen:
-                raw.executemany(self._inserts[model], chosen)
+        fresh = [each for each, row in zip(given, rows, strict=True) if row.fresh]
+        told = [each for each, row in zip(given, rows, strict=True) if not row.draft.bot]
+        for model, chosen in ((Visitor, fresh), (ReferralHit, given), (Event, told)):
+            self._inserts[model].write(raw, chosen)
 
     def _last_follows(self, pairs: Sequence[Pair]) -> dict[Pair, datetime | None]:
         """Return when the carried visitors that are nobody's last followed; the transaction locks everybody out."""
@@ -91,15 +89,24 @@ GIVEN: Final = (
     "hit", "event", "visitor", "link", "partner", "partner_uid", "link_identifier", "at", "data", "repeat", "bot", "no_consent",
     "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
 )  # fmt: skip
-"""What each row gives, in the order of `_given`; parameters are numbered by it."""
+"""What each row gives, in the order of `_given`."""
 
 
-def _insert(connection: Any, model: type[Any]) -> str:
-    name = connection.ops.quote_name
-    columns = hit_columns.columns(model)
-    into = ", ".join(name(field.column) for field, _ in columns)
-    values = ", ".join(place.sql if isinstance(place, Fixed) else f"?{GIVEN.index(place) + 1}" for _, place in columns)
-    return f"INSERT INTO {name(model._meta.db_table)} ({into}) VALUES ({values})"  # noqa: S608 - names of the models
+class Insert:
+    """Fills one table from what the rows give."""
+
+    def __init__(self, connection: Any, model: type[Any]) -> None:
+        name = connection.ops.quote_name
+        columns = hit_columns.columns(model)
+        into = ", ".join(name(field.column) for field, _ in columns)
+        values = ", ".join(place.sql if isinstance(place, Fixed) else "?" for _, place in columns)
+        self.sql = f"INSERT INTO {name(model._meta.db_table)} ({into}) VALUES ({values})"  # noqa: S608 - names of the models
+        self._pick = itemgetter(*(GIVEN.index(place) for _, place in columns if not isinstance(place, Fixed)))
+
+    def write(self, raw: Any, given: Sequence[tuple[Any, ...]]) -> None:
+        """Insert the rows."""
+        if given:
+            raw.executemany(self.sql, map(self._pick, given))
 
 
 def _lookup(connection: Any) -> str:
