@@ -1,4 +1,4 @@
-"""The ASGI composition: the host's application, our WebSocket routes, health answers and the embedded worker.
+"""The ASGI composition: the host's application, links before it, our WebSocket routes, health answers, the embedded worker.
 
     # asgi.py
     application = referral_application(get_asgi_application())
@@ -9,6 +9,7 @@ imported at the first use.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from math import ceil
@@ -23,7 +24,7 @@ from django.urls import NoReverseMatch, reverse
 from django.urls import get_script_prefix as current_script_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -36,32 +37,48 @@ logger = logging.getLogger(__name__)
 __all__ = ["referral_application"]
 
 HEALTH_PATH = "/healthz"
+_is_idle = False
 MOUNT_NAME = "livereferrals_dashboard:overview"
 """The URL name whose path is where the host mounted `livereferrals.dashboard.urls`; the sockets lie beside it."""
 
 
-def referral_application(django_app: ASGIApplication) -> ASGIApplication:
+def referral_application(django_app: ASGIApplication, *, fast_links: bool = True) -> ASGIApplication:
     """Return the host's application with referrals around it.
 
-    It answers `/healthz`, serves the feed's and the dashboard's sockets below the path where
+    It answers links and `/healthz`, serves the feed's and the dashboard's sockets below the path where
     `livereferrals.dashboard.urls` is mounted, and passes everything else on. It starts the embedded worker where
     `LIVEREFERRALS["CALLBACKS"]["WORKER"]` asks for it, because daphne runs no ASGI lifespan.
 
     Args:
         django_app: what `get_asgi_application()` gave, or the host's own `ProtocolTypeRouter`. Sockets that are not
             ours pass through to the latter; a path that nobody knows is refused without a traceback.
+        fast_links: answer links before Django's request stack, where the application for HTTP is Django's own and what
+            the request says can be judged without it. The setting `FAST_LINKS` turns it off too.
     """
-    application = ReferralApplication(django_app)
+    application = ReferralApplication(django_app, fast_links=fast_links)
     if apps.ready:
         application.prepare()
     return application
 
 
+@contextlib.contextmanager
+def idle() -> Iterator[None]:
+    """Have applications that are made in the block start nothing beside the requests: a command only looks at them."""
+    global _is_idle
+    _is_idle = True
+    try:
+        yield
+    finally:
+        _is_idle = False
+
+
 class ReferralApplication:
     """An ASGI application around the host's own."""
 
-    def __init__(self, django_app: ASGIApplication) -> None:
+    def __init__(self, django_app: ASGIApplication, *, fast_links: bool) -> None:
         self._django_app = django_app
+        self._fast_links = fast_links and _is_djangos(django_app)
+        self._link_answered: Callable[[Scope, Send], Awaitable[bool]] | None = None
         self._prepared = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,12 +87,19 @@ class ReferralApplication:
             self.prepare()
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif scope["type"] == "http" and _path_info(scope) == HEALTH_PATH:
-            await _answer_health(scope, send)
-        elif scope["type"] == "http" and _is_draining() and _is_feed(_path_info(scope)):
-            await _turn_away(scope, send)
+        elif scope["type"] == "http":
+            if self._link_answered is None or not await self._link_answered(scope, send):
+                await self._http(scope, receive, send)
         elif scope["type"] == "lifespan" and not _handles(self._django_app, "lifespan"):
             await _live(receive, send)
+        else:
+            await self._django_app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _path_info(scope) == HEALTH_PATH:
+            await _answer_health(scope, send)
+        elif _is_draining() and _is_feed(_path_info(scope)):
+            await _turn_away(scope, send)
         else:
             await self._django_app(scope, receive, send)
 
@@ -86,9 +110,15 @@ class ReferralApplication:
         from livereferrals.housekeeping import reporting
 
         self._prepared = True
+        if _is_idle:
+            return
         embedded.start()
         housekeeping.start_embedded()
         reporting.start_in_server()
+        if self._fast_links:
+            from livereferrals.front import front
+
+            self._link_answered = front.answered
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         ours = _own_socket(_path_info(scope))
@@ -139,6 +169,13 @@ def _handles(application: ASGIApplication, kind: str) -> bool:
     if isinstance(application, ProtocolTypeRouter):
         return kind in application.application_mapping
     return not isinstance(application, ASGIHandler)
+
+
+def _is_djangos(application: ASGIApplication) -> bool:
+    """Whether HTTP is Django's alone; in an application that we do not know a link's path may be somebody else's."""
+    if isinstance(application, ProtocolTypeRouter):
+        return isinstance(application.application_mapping.get("http"), ASGIHandler)
+    return isinstance(application, ASGIHandler)
 
 
 async def _pass_on(application: ASGIApplication, scope: Scope, receive: Receive, send: Send) -> None:

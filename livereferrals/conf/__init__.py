@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
-from django.http.request import validate_host
-from django.urls import get_script_prefix
 
 from livereferrals.conf import older
+from livereferrals.conf.host_project import file_paths as file_paths
+from livereferrals.conf.host_project import host as host
+from livereferrals.conf.host_project import is_served as is_served
+from livereferrals.conf.host_project import proxy_tls_header as proxy_tls_header
 from livereferrals.conf.older import OLD_NAMES as OLD_NAMES
 from livereferrals.conf.older import OLD_SETTINGS as OLD_SETTINGS
 from livereferrals.conf.older import old_cookie_name as old_cookie_name
@@ -116,6 +118,8 @@ class Settings(RootGroup):
 
     BASE_URL = Setting[str | None](None, optional_text)
     """Scheme and host for absolute URLs made without a request."""
+    FAST_LINKS = Setting(default=True, parse=flag)
+    """Whether `referral_application` answers links before Django's request stack."""
     PARAMETERS = Setting[dict[str, str]](
         {"ref": "link", "affiliate_id": "partner"}, words(("link", "partner")), old=older.parameters
     )
@@ -237,32 +241,10 @@ def old_values() -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def host(name: str, default: Any = None) -> Any:
-    """Return one of the host project's own settings, for the system checks."""
-    return getattr(django_settings, name, default)
-
-
 def excluded_paths() -> tuple[str, ...]:
     """Return the beginnings of paths, below the script name, on which no parameter is caught (P-28)."""
     own = settings.EXCLUDE_PATHS
-    if own is not None:
-        return own
-    prefix = get_script_prefix()
-    served = (str(url or "") for url in (django_settings.STATIC_URL, django_settings.MEDIA_URL))
-    # An address on another host is none of our paths; Django makes "/" of an empty one.
-    return tuple(f"/{url.removeprefix(prefix)}" for url in served if url.startswith(prefix) and url != prefix)
-
-
-def is_served(host: str) -> bool:
-    """Whether the host project says by name that it answers this host; `*` names nobody."""
-    names = [name for name in django_settings.ALLOWED_HOSTS if name != "*"]
-    return validate_host(host, names)
-
-
-def proxy_tls_header() -> tuple[str, str] | None:
-    """Return Django's `SECURE_PROXY_SSL_HEADER`: the header in which the host's proxy says that it spoke TLS."""
-    header: tuple[str, str] | None = django_settings.SECURE_PROXY_SSL_HEADER
-    return header
+    return own if own is not None else file_paths()
 
 
 KNOWN_KEYS: Final = frozenset({*Settings.declared(), "TRIGGERS", "CALLBACKS"})

@@ -1,15 +1,20 @@
-"""A browser that keeps its cookies, on either way into the host project: WSGI, and ASGI with async middleware."""
+"""A browser that keeps its cookies, on each way into the host project: WSGI, ASGI with async middleware, and the front."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from asgiref.sync import async_to_sync
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import AsyncClient, Client
+from django.test.client import AsyncClientHandler
 from django.test.utils import CaptureQueriesContext
 
+from livereferrals.front import front
 from livereferrals.tracking import visitors
 
 if TYPE_CHECKING:
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
 HOST = "shop.example"
 COOKIE = "livereferrals_visitor"
-KINDS = ("wsgi", "asgi")
+KINDS = ("wsgi", "asgi", "front")
 TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
 
 
@@ -37,13 +42,51 @@ class AsgiClient(AsyncClient):
         return scope | {"client": self.peer, "raw_path": self._raw_path, "query_string": scope["query_string"].encode()}
 
 
+class FrontHandler(AsyncClientHandler):
+    """The front before Django: what it does not answer goes on."""
+
+    async def __call__(self, scope: dict[str, Any]) -> Any:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        if not await front.answered(scope, send):
+            return await super().__call__(scope)
+        start, body = sent
+        return as_response(scope, start, body["body"])
+
+
+class FrontClient(AsgiClient):
+    """The same by way of the front."""
+
+    def __init__(self, enforce_csrf_checks: bool = False, **options: Any) -> None:
+        super().__init__(enforce_csrf_checks, **options)
+        self.handler = FrontHandler(enforce_csrf_checks)
+
+
+def as_response(scope: dict[str, Any], start: dict[str, Any], body: bytes) -> HttpResponse:
+    """Return what was sent as tests know answers."""
+    assert all(isinstance(part, bytes) for pair in start["headers"] for part in pair)
+    pairs = [(name.decode("ascii"), value.decode("latin-1")) for name, value in start["headers"]]
+    assert len(dict(pairs)) == len(pairs)
+    cookie = dict(pairs).pop("Set-Cookie", "")
+    response = HttpResponse(body, status=start["status"], headers={n: v for n, v in pairs if n != "Set-Cookie"})
+    response.cookies.load(cookie)
+    response.asgi_request = ASGIRequest(scope, BytesIO())  # type: ignore[attr-defined] # as Django's test client does
+    return response
+
+
+ASYNC: dict[str, type[AsgiClient]] = {"asgi": AsgiClient, "front": FrontClient}
+
+
 class Browser:
     """One browser at `https://shop.example`."""
 
     def __init__(self, kind: str = "wsgi", *, secure: bool = True, **defaults: Any) -> None:
         self.secure = secure
         self._sync = Client(headers={"host": HOST}, **defaults) if kind == "wsgi" else None
-        self._async = AsgiClient(host=HOST, **defaults) if kind == "asgi" else None
+        self._async = ASYNC[kind](host=HOST, **defaults) if kind in ASYNC else None
         self.client: Any = self._sync or self._async
 
     def request(self, method: str, path: str, **options: Any) -> Any:

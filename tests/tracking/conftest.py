@@ -1,4 +1,4 @@
-"""The rows that the specification names, and browsers on both ways in."""
+"""The rows that the specification names, and browsers on all ways in."""
 
 from __future__ import annotations
 

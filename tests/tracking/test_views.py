@@ -323,7 +323,7 @@ def test_hit_takes_one_transaction_and_at_most_five_statements(
     Visitor.objects.all().delete()
     with Statements() as statements:
         follow(browser, "/x")
-    assert len(statements.made) == 5, statements.made
+    assert len(statements.made) <= 5, statements.made
 
 
 @pytest.mark.django_db(transaction=True)
