@@ -15,7 +15,7 @@ from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKi
 from livereferrals.callbacks.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -29,6 +29,8 @@ COUNTED_ENDED: Final = 5_000
 """The newest ended deliveries, of all endpoints together, among which an endpoint's are counted."""
 HOUR: Final = timedelta(hours=1)
 WEEK: Final = timedelta(days=7)
+_ANY: Final = -1
+"""Stands for a subscription's key in a statement that is made once and asked for many."""
 NOT_ITS_OWN: Final = (Outcome.LOST, Outcome.CANCELLED, Outcome.UNRENDERABLE)
 """Attempts that say nothing of the partner's server."""
 
@@ -108,8 +110,7 @@ def _ended(pks: Collection[int], state: DeliveryState, *, since: datetime) -> _E
 
 
 def _waiting(pks: Collection[int]) -> dict[int, int]:
-    parts = (_due_first(pk).values("subscription_id")[: COUNTED + 1] for pk in pks)
-    sql, parameters = _together(parts)
+    sql, parameters = _together(_due_first(_ANY).values("subscription_id")[: COUNTED + 1], pks)
     text = f"SELECT subscription_id, COUNT(*) FROM ({sql}) AS waiting GROUP BY subscription_id"  # noqa: S608 - Django's own SQL
     return dict(_fetched(text, parameters))
 
@@ -131,7 +132,7 @@ def _sending(pks: Collection[int]) -> dict[int, int]:
 def _attempts(pks: Collection[int], *, now: datetime) -> dict[int, list[tuple[str, int | None]]]:
     """Return outcome and time of the newest attempts at each endpoint."""
     newest = Delivery.objects.exclude(kind=DeliveryKind.TEST).order_by("-created_at")
-    sql, parameters = _together(newest.filter(subscription=pk).values("pk")[:SAMPLE] for pk in pks)
+    sql, parameters = _together(newest.filter(subscription=_ANY).values("pk")[:SAMPLE], pks)
     rows = DeliveryAttempt.objects.filter(delivery__in=RawSQL(sql, parameters)).exclude(outcome__in=NOT_ITS_OWN)  # noqa: S611 - Django's own SQL
     found: dict[int, list[tuple[str, int | None]]] = {}
     # The time is compared here: a planner that knows it may read a day of attempts along their index of time.
@@ -155,18 +156,16 @@ def _with_times(attempts: Sequence[tuple[str, int | None]], **numbers: Any) -> F
     )
 
 
-def _together(parts: Iterable[QuerySet[Any, Any]]) -> tuple[str, tuple[Any, ...]]:
-    """Return one statement of many short readings, each along its own part of an index.
+def _together(rows: QuerySet[Any, Any], pks: Collection[int]) -> tuple[str, tuple[Any, ...]]:
+    """Return one statement of many short readings, one for each subscription, each along its own part of an index.
 
-    Django makes no union of parts with a limit for SQLite.
+    `rows` are those of the subscription `_ANY`. Django makes no union of parts with a limit for SQLite; and making the same
+    statement for each would take several times as long as the database does.
     """
-    statements: list[str] = []
-    parameters: list[Any] = []
-    for number, rows in enumerate(parts):
-        sql, given = _sql_of(rows)
-        statements.append(f"SELECT * FROM ({sql}) AS part{number}")  # noqa: S608 - Django's own SQL and a number
-        parameters.extend(given)
-    return " UNION ALL ".join(statements), tuple(parameters)
+    sql, given = _sql_of(rows)
+    parts = (f"SELECT * FROM ({sql}) AS part{number}" for number in range(len(pks)))  # noqa: S608 - Django's own SQL and a number
+    parameters = tuple(pk if value == _ANY else value for pk in pks for value in given)
+    return " UNION ALL ".join(parts), parameters
 
 
 def _sql_of(rows: QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:
