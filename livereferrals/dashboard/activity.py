@@ -20,7 +20,4 @@ def newest(found: QuerySet[Event], *, rights: Rights, count: int) -> tuple[Event
     events = list(found.order_by("-seq")[:count])
     uids = {event.partner for event in events if event.partner}
     names = dict(Partner.objects.filter(uid__in=uids).values_list("uid", "name")) if uids else {}
-    return tuple(
-        wording.event_row(event, partner_name=names.get(event.partner, event.partner), rights=rights)
-        for event in events
-    )
+    return tuple(wording.event_row(event, partner_name=names.get(event.partner, ""), rights=rights) for event in events)

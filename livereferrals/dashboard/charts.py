@@ -7,10 +7,11 @@ it in HTML, and a table behind it has every number.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
 WIDTH = 720
 """Of a drawing, in its own units."""
@@ -38,7 +39,7 @@ class Panel:
     """Bars of one kind, with a scale of their own: hits and confirmations differ by orders of magnitude."""
 
     name: str
-    """For the stylesheet: `hits`, `confirmations`."""
+    """For the stylesheet: `hits`, `confirmations`, `rate`, `amount`."""
     label: str
     most: str
     """The highest bar's number, as people read it."""
@@ -69,7 +70,11 @@ class Chart:
     lines: tuple[Line, ...]
 
 
-def bars(values: Sequence[int], labels: Sequence[str]) -> tuple[Bar, ...]:
+NOTHING: Final = Chart(title="", panels=(), ticks=(), headings=(), lines=())
+"""Stands for a chart that could not be read; it is never shown."""
+
+
+def bars(values: Sequence[int | Decimal], labels: Sequence[str]) -> tuple[Bar, ...]:
     """Return a bar for each value, the highest as high as the drawing; negative ones are drawn as nothing.
 
     Anything that happened is at least a unit high, so that one hit beside ten thousand can be seen.
@@ -99,5 +104,5 @@ def spark(values: Sequence[int]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def _height(value: int, most: int) -> float:
-    return max(1.0, HEIGHT * value / most) if value > 0 else 0.0
+def _height(value: int | Decimal, most: int | Decimal) -> float:
+    return max(1.0, float(HEIGHT * value / most)) if value > 0 else 0.0

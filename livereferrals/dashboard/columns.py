@@ -18,17 +18,20 @@ A host's column is an `ExtraColumn` anywhere in its code, named in its settings:
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from livereferrals import conf
-from livereferrals.dashboard.tables import Cell as Cell  # noqa: TC001 - for the hosts that write columns
+from livereferrals.dashboard import snapshots
+from livereferrals.dashboard.tables import Cell as Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from django.utils.functional import _StrPromise
 
@@ -36,6 +39,11 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.viewpoints import Viewpoint
 
 Row = TypeVar("Row", bound=Model)
+
+logger = logging.getLogger(__name__)
+
+FAILED: Final = Cell(text="\N{EN DASH}")
+"""What stands where a host's column raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +84,59 @@ class ExtraColumn:
     """Whether partners' logins see it too; what is noted of partners is for colleagues unless you say so."""
 
     def of(self, rows: Sequence[Any]) -> Column[Any]:
-        """Return the column for these rows. `look_up`'s queries."""
-        found = self.look_up(rows) if self.look_up is not None and rows else {}
+        """Return the column for these rows. `look_up`'s queries.
+
+        Where the host's code raises, a dash stands in the cell, and the log has it once for these rows: the list is
+        worth more than the column.
+        """
+        found = _Guarded(self, rows)
         return Column(
             key=self.key,
             label=self.label,
-            cell=lambda row, _: self.cell(row, found.get(row.pk)),
+            cell=lambda row, _: found.cell(row),
             numeric=self.numeric,
             minor=self.minor,
             needs=self.needs,
         )
+
+
+class _Guarded:
+    """A host's column for some rows, whose mistakes stay in it."""
+
+    def __init__(self, column: ExtraColumn, rows: Sequence[Any]) -> None:
+        self._column = column
+        self._failed = False
+        self._found: Mapping[Any, Any] = {}
+        self._cells: dict[Any, Cell] = {}
+        looked_up = False
+        with self._noting():
+            # All at once: on PostgreSQL a savepoint for each cell would be a hundred statements for a page.
+            if column.look_up is not None and rows:
+                self._found = column.look_up(rows)
+            looked_up = True
+            self._cells = {row.pk: column.cell(row, self._found.get(row.pk)) for row in rows}
+        if not looked_up:
+            self._cells = {row.pk: FAILED for row in rows}
+
+    def cell(self, row: Any) -> Cell:
+        """Return the row's cell."""
+        with self._noting():
+            return self._cells.get(row.pk) or self._column.cell(row, self._found.get(row.pk))
+        return FAILED
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Go on where the host's code raises; log it once for all rows."""
+        try:
+            with snapshots.apart():
+                yield
+        except Exception:
+            if not self._failed:
+                key = self._column.key
+                logger.exception(
+                    "The column %s of the host raised.", key, extra={"action": "column.failed", "column": key}
+                )
+            self._failed = True
 
 
 def extra_columns(listing: str, *, rights: Rights) -> tuple[ExtraColumn, ...]:

@@ -17,16 +17,18 @@ from livereferrals.dashboard.scoping import visible
 from livereferrals.dashboard.tables import Cell, Empty, Heading, Table, TableRow
 from livereferrals.tracking import sentences
 from livereferrals.tracking.models import Confirmation, Partner, Reversal
+from livereferrals.tracking.sentences import Story
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.access import Rights
     from livereferrals.dashboard.pages import Moment
     from livereferrals.dashboard.viewpoints import Viewpoint
-    from livereferrals.tracking.sentences import Story
 
 REVERSE: Final = "reverse_confirmation"
 MOST: Final = 50
 """Reversals and deliveries that the page shows."""
+NO_STORY: Final = Story(outcome="", rule="", subject="", hits=(), omitted="")
+"""Stands for a trace that could not be read; it is never shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +76,16 @@ def read_state(viewpoint: Viewpoint) -> ConfirmationPageState:
     rights = viewpoint.rights
     with pages.one_moment(viewpoint) as moment:
         row = find(viewpoint.subject, rights)
-        story = _story(row, rights)
+        story = moment.part("trace", lambda: _story(row, rights), NO_STORY)
         return ConfirmationPageState(
             **moment.header,
             name=" ".join(filter(None, (row.trigger, row.reference))),
             id=str(row.pk),
             stand=confirmations.state_cell(row, viewpoint),
-            facts=_facts(row, viewpoint),
+            facts=moment.part("confirmation", lambda: _facts(row, viewpoint), ()),
             problem=gettext("Its amount could not be read and is missing.") if row.problem else "",
-            reversals=_reversals(row, rights),
-            deliveries=_deliveries(row, viewpoint, moment) if endpoints.may_see(rights) else None,
+            reversals=moment.part("confirmation", lambda: _reversals(row, rights), None),
+            deliveries=moment.part("confirmation_deliveries", lambda: _deliveries(row, viewpoint, moment), None),
             story=story,
             trace=looked_at(story),
             acts=(Act(label=gettext("Reverse"), url=address("confirmation_reverse", row.pk)),)
@@ -145,8 +147,10 @@ def _reversal(row: Reversal, *, currency: str, rights: Rights) -> tuple[Cell, ..
     return tuple(cells)
 
 
-def _deliveries(row: Confirmation, viewpoint: Viewpoint, moment: Moment) -> Table:
-    """Return what was owed to the partner's servers. One query."""
+def _deliveries(row: Confirmation, viewpoint: Viewpoint, moment: Moment) -> Table | None:
+    """Return what was owed to the partner's servers, to those who may see it. One query."""
+    if not endpoints.may_see(viewpoint.rights):
+        return None
     rows = visible(Delivery.objects.select_related(*delivery.RELATED), rights=viewpoint.rights)
     found = list(rows.filter(confirmation=row).order_by("pk")[:MOST])
     empty = Empty(title=gettext("No deliveries"), text=gettext("No server of the partner is told of it."))

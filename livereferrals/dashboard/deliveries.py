@@ -15,7 +15,7 @@ from livereferrals import ids
 from livereferrals.callbacks import holds, stories
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, Subscription
 from livereferrals.callbacks.outcomes import Outcome
-from livereferrals.dashboard import endpoints, pages
+from livereferrals.dashboard import endpoints, pages, tables
 from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.endpoints import may_see
 from livereferrals.dashboard.filters import Field
@@ -216,11 +216,16 @@ FIELDS = (*LISTING.fields, STATE, OUTCOME, PARTNER, DAY, SEARCH, SUBSCRIPTION)
 def read_console(viewpoint: Viewpoint) -> ConsoleState:
     """Return what the console shows now."""
     with pages.one_moment(viewpoint) as moment:
-        table = LISTING.table(viewpoint, moment, fields=FIELDS)
-        rows = endpoints.newest(viewpoint)
-        shown = endpoints.table_of(rows, viewpoint, now=moment.now)
-        needs = endpoints.needs_of(viewpoint, now=moment.now)
-    return ConsoleState(**moment.header, needs=needs, endpoints=shown, table=table)
+        return ConsoleState(
+            **moment.header,
+            needs=moment.part("delivery_needs", lambda: endpoints.needs_of(viewpoint, now=moment.now), ()),
+            endpoints=moment.part(
+                "delivery_endpoints",
+                lambda: endpoints.table_of(endpoints.newest(viewpoint), viewpoint, now=moment.now),
+                tables.NOTHING,
+            ),
+            table=moment.part("list", lambda: LISTING.table(viewpoint, moment, fields=FIELDS), tables.NOTHING),
+        )
 
 
 PAGE = Page(

@@ -242,7 +242,7 @@ PAGE = Page(
     template="deliveries_endpoint.html",
     regions=("delivery_endpoint", "cursor"),
     read=read_state,
-    title=lambda state: state.name,  # type: ignore[attr-defined] # the state of this page
+    title=lambda state: state.name if isinstance(state, EndpointPageState) else gettext("Endpoint"),
     below="deliveries",
     may_see=may_see,
 )

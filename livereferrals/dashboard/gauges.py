@@ -1,8 +1,8 @@
-"""The numbers of one partner or link in the chosen range: counters with their change, a chart, and a funnel."""
+"""The numbers of everybody, one partner or one link in the chosen range: counters with their change, charts, a funnel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
@@ -16,34 +16,45 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.pages import Moment
     from livereferrals.dashboard.rows import Counter
     from livereferrals.dashboard.sources import Whose
+    from livereferrals.dashboard.statistics import Numbers, Step
     from livereferrals.dashboard.viewpoints import Viewpoint
 
 STAGES = ("hits", "visitors", "claims", "confirmations")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gauges:
-    """What three regions show."""
+class Readings:
+    """What three regions show at one moment; what they have in common is read once, by the first that needs it.
 
-    counters: tuple[Counter, ...]
-    chart: Chart
-    funnel: tuple[Stage, ...]
-
-
-def read(viewpoint: Viewpoint, moment: Moment, *, whose: Whose) -> Gauges:
-    """Return the numbers at this moment. Two queries and those of the first reading.
-
-    A claim ties all hits of a visitor to a user, whichever links they were of: a link's own page has no claims.
+    A claim ties all hits of a visitor to a user, whichever links they were of: a link has no claims.
     """
-    zone = timezone.get_default_timezone()
-    steps = courses.steps_of(viewpoint, moment, whose=whose)
-    earlier = span_before(viewpoint.filters.range, now=moment.now, zone=zone)
-    before = moment.figures.numbers(earlier, whose=whose)
-    numbers = statistics.total(steps)
-    left_out = {"claims"} if whose.link is not None else set()
-    counters = wording.counters(numbers, rights=viewpoint.rights, before=before, steps=steps)
-    return Gauges(
-        counters=tuple(counter for counter in counters if counter.key not in left_out),
-        chart=courses.chart(steps, viewpoint),
-        funnel=funnels.funnel(numbers, names=[name for name in STAGES if name not in left_out]),
-    )
+
+    def __init__(self, viewpoint: Viewpoint, moment: Moment, *, whose: Whose) -> None:
+        self._viewpoint = viewpoint
+        self._moment = moment
+        self._whose = whose
+        self._left_out = {"claims"} if whose.link is not None else set()
+
+    @cached_property
+    def _steps(self) -> tuple[Step, ...]:
+        """The range by its hours or days. One query, and those of the first reading."""
+        return courses.steps_of(self._viewpoint, self._moment, whose=self._whose)
+
+    @cached_property
+    def _numbers(self) -> Numbers:
+        return statistics.total(self._steps)
+
+    def counters(self) -> tuple[Counter, ...]:
+        """Return the counters with their change against the range before. One query."""
+        zone = timezone.get_default_timezone()
+        earlier = span_before(self._viewpoint.filters.range, now=self._moment.now, zone=zone)
+        before = self._moment.figures.numbers(earlier, whose=self._whose)
+        found = wording.counters(self._numbers, rights=self._viewpoint.rights, before=before, steps=self._steps)
+        return tuple(counter for counter in found if counter.key not in self._left_out)
+
+    def chart(self) -> Chart:
+        """Return the course of hits, confirmations, conversion and amounts."""
+        return courses.chart(self._steps, self._viewpoint)
+
+    def funnel(self) -> tuple[Stage, ...]:
+        """Return how many are left at each stage."""
+        return funnels.funnel(self._numbers, names=[name for name in STAGES if name not in self._left_out])

@@ -154,7 +154,7 @@ class SharedFrames:
                 failing = True
                 await asyncio.sleep(RETRY_S)
                 continue
-            shelf.ready_at = loop.time() + pacing.pause_after(loop.time() - began)
+            shelf.ready_at = loop.time() + pacing.pause_after(loop.time() - began, is_whole=shelf.frame.is_whole)
             self.heard_of(shelf.frame.cursor)
             return shelf.frame
 

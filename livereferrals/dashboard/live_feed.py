@@ -44,17 +44,22 @@ class LiveFeedState(State):
 
 def read_state(viewpoint: Viewpoint) -> LiveFeedState:
     """Return the newest events that the filters mean, all at one cursor."""
-    rights = viewpoint.rights
     with pages.one_moment(viewpoint) as moment:
-        wanted = wanted_by(viewpoint, moment)
-        found = event_search.find(wanted, now=moment.now)
-        rows = activity.newest(Event.objects.filter(seq__in=found.seqs), rights=rights, count=NEWEST)
+        # What is not shown is said of the very rows that are: one reading, two regions.
+        rows, notes = moment.part("events", lambda: _found(viewpoint, moment), ((), ()))
     return LiveFeedState(
         **moment.header,
         rows=rows,
         filtered=bool(viewpoint.filters.types or viewpoint.filters.others),
-        notes=tuple(_notes(wanted, found)),
+        notes=notes,
     )
+
+
+def _found(viewpoint: Viewpoint, moment: Moment) -> tuple[tuple[EventRow, ...], tuple[str, ...]]:
+    wanted = wanted_by(viewpoint, moment)
+    found = event_search.find(wanted, now=moment.now)
+    events = Event.objects.filter(seq__in=found.seqs)
+    return activity.newest(events, rights=viewpoint.rights, count=NEWEST), tuple(_notes(wanted, found))
 
 
 def wanted_by(viewpoint: Viewpoint, moment: Moment) -> Wanted:

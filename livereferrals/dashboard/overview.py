@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from livereferrals.dashboard import (
     activity,
+    charts,
     confirmations,
-    courses,
     endpoints,
     event_search,
+    gauges,
     leaders,
     pages,
-    statistics,
-    wording,
+    tables,
 )
 from livereferrals.dashboard.pages import Page, State
-from livereferrals.dashboard.ranges import span_before
 from livereferrals.dashboard.scoping import visible
-from livereferrals.dashboard.sources import Whose
+from livereferrals.dashboard.sources import By, Whose
 from livereferrals.events.models import Event
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.access import Rights
     from livereferrals.dashboard.charts import Chart
     from livereferrals.dashboard.filters import Filters
-    from livereferrals.dashboard.leaders import Leader
+    from livereferrals.dashboard.leaders import Leading
     from livereferrals.dashboard.rows import Counter, EventRow
     from livereferrals.dashboard.tables import Cell, Table
     from livereferrals.dashboard.viewpoints import Viewpoint
+
+LEADERS: Final = (By.PARTNER, By.LINK, By.TRIGGER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ class OverviewState(State):
 
     counters: tuple[Counter, ...]
     chart: Chart
-    partners: tuple[Leader, ...]
-    links: tuple[Leader, ...]
+    leaders: tuple[Leading, ...]
+    """Partners, links and triggers that bring most."""
     rows: tuple[EventRow, ...]
     """Newest first, at most 50."""
     confirmations: Table
@@ -56,30 +56,22 @@ class OverviewState(State):
 def read_state(viewpoint: Viewpoint) -> OverviewState:
     """Return what the overview shows now, in the active language, all of it at one cursor.
 
-    At most 19 queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
+    At most 21 queries in one reading transaction. Before it, rollups that have fallen far behind are brought forward.
     """
     filters = viewpoint.filters
     whose = Whose(partners=viewpoint.rights.partners)
-    zone = timezone.get_default_timezone()
     with pages.one_moment(viewpoint) as moment:
-        steps = courses.steps_of(viewpoint, moment, whose=whose)
-        before = moment.figures.numbers(span_before(filters.range, now=moment.now, zone=zone), whose=whose)
-        first_partners = leaders.partners(moment, whose=whose)
-        first_links = leaders.links(moment, whose=whose)
-        latest = confirmations.newest(viewpoint, moment)
-        needs = endpoints.needs_of(viewpoint, now=moment.now)
-        listed = newest(filters, rights=viewpoint.rights, upto=moment.bounds.head)
-    return OverviewState(
-        **moment.header,
-        counters=wording.counters(statistics.total(steps), rights=viewpoint.rights, before=before, steps=steps),
-        chart=courses.chart(steps, viewpoint),
-        partners=first_partners,
-        links=first_links,
-        rows=listed,
-        confirmations=latest,
-        needs=needs,
-        filtered=bool(filters.types),
-    )
+        readings = gauges.Readings(viewpoint, moment, whose=whose)
+        return OverviewState(
+            **moment.header,
+            counters=moment.part("counters", readings.counters, ()),
+            chart=moment.part("chart", readings.chart, charts.NOTHING),
+            leaders=moment.part("leaders", lambda: leaders.read(LEADERS, viewpoint, moment, whose=whose), ()),
+            confirmations=moment.part("latest", lambda: confirmations.newest(viewpoint, moment), tables.NOTHING),
+            needs=moment.part("delivery_needs", lambda: endpoints.needs_of(viewpoint, now=moment.now), ()),
+            rows=moment.part("events", lambda: newest(filters, rights=viewpoint.rights, upto=moment.bounds.head), ()),
+            filtered=bool(filters.types),
+        )
 
 
 def newest(filters: Filters, *, rights: Rights, upto: int) -> tuple[EventRow, ...]:

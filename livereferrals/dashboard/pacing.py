@@ -10,6 +10,8 @@ SLOW_S = 0.05
 """A rendering that takes longer halves the pace, one that takes four times as long halves it again."""
 SLOWEST_S = 2.0
 """The longest pause between two frames."""
+FAILED_S = 1.0
+"""The pause after a frame in which a region failed: it is tried again, event or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +31,9 @@ class Timing:
     """How long a browser may take to take one message."""
 
 
-def pause_after(took_s: float) -> float:
+def pause_after(took_s: float, *, is_whole: bool = True) -> float:
     """Return how long to rest after a rendering that took this long, so that frames never fill the processor."""
-    pause_s, bound_s = INTERVAL_S, SLOW_S
+    pause_s, bound_s = INTERVAL_S if is_whole else FAILED_S, SLOW_S
     while took_s > bound_s and pause_s < SLOWEST_S:
         pause_s, bound_s = pause_s * 2, bound_s * 4
     return pause_s

@@ -9,18 +9,23 @@ they cannot differ. A region is one template, `livereferrals/dashboard/_<name>.h
 name as its id; it gets `page`, the state that `read` returned, and `oob`: where it is true the root element has
 `hx-swap-oob="morph"`. A region knows of no viewer: no user, no request, no token. What belongs to one viewer is in `shell`,
 which the page around the regions gets besides (see `shell.py`).
+
+What goes wrong in one region stays in it: `read` reads what a region shows by `moment.part(region, ...)`, and `read_page`
+leaves out the one that failed and reads the others anew, because on PostgreSQL an error ends the transaction and everything
+has to be of one moment. On a page of one region whatever fails is that region's.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from livereferrals.dashboard import snapshots, statistics
+from livereferrals.dashboard.failures import RegionError, journal
 from livereferrals.dashboard.statistics import Figures
 from livereferrals.events import log, wire
 from livereferrals.events.cursors import Cursor
@@ -38,7 +43,12 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.viewpoints import Viewpoint
     from livereferrals.events.log import Bounds
 
+T = TypeVar("T")
+U = TypeVar("U")
+
 FOLDER = "livereferrals/dashboard"
+CURSOR: Final = "cursor"
+"""The region that says how far the others are: it comes last and is always there."""
 
 
 class NoSuchSubjectError(LookupError):
@@ -54,11 +64,16 @@ class State:
     query_hash: str
     """Names the filters; goes into `data-filter`, so that a frame of older filters can be told and dropped."""
     period: str
-    """Names the span of time that the range means just now; goes into `data-period` of the cursor's element."""
+    """Names the span of time that the range means just now; goes into `data-period` of the cursor's element.
+
+    Empty while a region has failed: such a page is never current, so that it is tried again without an event too.
+    """
     time: datetime
     """The server's time when it was read."""
     portal: bool
     """Whether a partner's login looks: what staff would do next is not offered to it."""
+    failed: Mapping[str, str]
+    """The regions that could not be read, each with the reference by which the log has it."""
 
     @property
     def iso(self) -> str:
@@ -78,6 +93,24 @@ class Moment:
     """The fields of `State`."""
     figures: Figures
     """The numbers at this place."""
+    failed: Mapping[str, str]
+    """The regions that are not to be tried again this time."""
+
+    def part(self, region: str, read: Callable[[], T], otherwise: U) -> T | U:
+        """Return what one region shows, `otherwise` where it has failed.
+
+        Raises:
+            NoSuchSubjectError: what the page is about is not there.
+            RegionError: it fails just now; the page is to be read again without it.
+        """
+        if region in self.failed:
+            return otherwise
+        try:
+            return read()
+        except NoSuchSubjectError:
+            raise
+        except Exception as error:
+            raise RegionError(region) from error
 
 
 @contextmanager
@@ -91,11 +124,12 @@ def one_moment(viewpoint: Viewpoint) -> Iterator[Moment]:
         header = {
             "cursor": str(bounds.newest_cursor),
             "query_hash": viewpoint.filters.hash(),
-            "period": span.name,
+            "period": "" if viewpoint.failed else span.name,
             "time": now,
             "portal": not viewpoint.rights.is_staff,
+            "failed": viewpoint.failed,
         }
-        yield Moment(bounds=bounds, now=now, span=span, header=header, figures=Figures(bounds))
+        yield Moment(bounds=bounds, now=now, span=span, header=header, figures=Figures(bounds), failed=viewpoint.failed)
 
 
 def _anybody(rights: Rights) -> bool:
@@ -142,6 +176,8 @@ class Frame:
     cursor: Cursor
     period: str
     regions: Mapping[str, str]
+    is_whole: bool = True
+    """Whether every region is as it should be; else the next one is rendered a little later, event or not."""
 
     def markup(self, *, already: Mapping[str, str]) -> str:
         """Return the regions that differ from those a viewer has already, and the cursor, which comes last."""
@@ -149,18 +185,77 @@ class Frame:
         return "".join(changed)
 
 
+def read_page(page: Page, viewpoint: Viewpoint) -> State:
+    """Return what the page shows now, without the regions that cannot be read: those are in `failed`. Blocks.
+
+    Raises:
+        NoSuchSubjectError: what the page is about is not there.
+        django.db.Error: the database does not even say where the log stands.
+    """
+    failed: dict[str, str] = {}
+    while True:
+        try:
+            return _read_once(page, replace(viewpoint, failed=dict(failed)))
+        except RegionError as error:
+            cause = error.__cause__
+            failed[error.region] = journal.note(page=page.name, region=error.region, error=cause)
+
+
+def _read_once(page: Page, viewpoint: Viewpoint) -> State:
+    only = page.regions[0] if len(page.regions) == 2 else ""
+    if only in viewpoint.failed:
+        with one_moment(viewpoint) as moment:
+            return State(**moment.header)
+    try:
+        return page.read(viewpoint)
+    except (NoSuchSubjectError, RegionError):
+        raise
+    except Exception as error:
+        if only:
+            raise RegionError(only) from error
+        raise
+
+
+def render_regions(page: Page, state: State, *, oob: bool) -> tuple[State, dict[str, SafeString]]:
+    """Return the markup of each region by its name, and the state with those besides that could not be drawn."""
+    found: dict[str, SafeString] = {}
+    failed = dict(state.failed)
+    for name in page.regions:
+        if name not in failed and name != CURSOR:
+            try:
+                found[name] = render_region(name, state, oob=oob)
+            except Exception as error:  # noqa: BLE001 - of whatever kind: logged, and shown in its place
+                failed[name] = journal.note(page=page.name, region=name, error=error)
+    if failed:
+        state = replace(state, failed=failed, period="")
+        found |= {name: _render_failure(name, state, oob=oob) for name in failed}
+    found[CURSOR] = render_region(CURSOR, state, oob=oob)
+    return state, {name: found[name] for name in page.regions}
+
+
 def render_frame(page: Page, viewpoint: Viewpoint) -> Frame:
     """Return what the page shows now as a frame, in the viewpoint's language. Blocks: not for the event loop.
 
     Raises:
         NoSuchSubjectError: what the page is about is not there any more.
+        django.db.Error: as `read_page`.
     """
     with viewpoint.active():
-        state = page.read(viewpoint)
-        regions = {name: str(render_region(name, state, oob=True)) for name in page.regions}
-    return Frame(cursor=Cursor.parse(state.cursor), period=state.period, regions=regions)
+        state, regions = render_regions(page, read_page(page, viewpoint), oob=True)
+    return Frame(
+        cursor=Cursor.parse(state.cursor),
+        period=state.period,
+        regions={name: str(text) for name, text in regions.items()},
+        is_whole=not state.failed,
+    )
 
 
 def render_region(name: str, state: State, *, oob: bool) -> SafeString:
     """Return the markup of one region, the same for page and frame; `oob` marks it as replacing the one on the page."""
     return render_to_string(f"{FOLDER}/_{name}.html", {"page": state, "oob": oob})
+
+
+def _render_failure(name: str, state: State, *, oob: bool) -> SafeString:
+    """Return what stands in the place of a region that failed."""
+    facts = {"region": name, "reference": state.failed[name], "page": state, "oob": oob}
+    return render_to_string(f"{FOLDER}/_failed.html", facts)

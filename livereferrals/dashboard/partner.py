@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext
 
 from livereferrals.callbacks.models import Endpoint, Subscription
-from livereferrals.dashboard import activity, endpoints, gauges, links, pages, partners, sharing, tokens
+from livereferrals.dashboard import (
+    activity,
+    charts,
+    endpoints,
+    gauges,
+    leaders,
+    links,
+    pages,
+    partners,
+    sharing,
+    tables,
+    tokens,
+)
 from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
 from livereferrals.dashboard.scoping import visible
-from livereferrals.dashboard.sources import Whose
+from livereferrals.dashboard.sources import By, Whose
 from livereferrals.dashboard.tables import Cell, Empty, Heading, Table, TableRow
 from livereferrals.events.models import Event
 from livereferrals.streaming.models import FeedToken
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.access import Rights
     from livereferrals.dashboard.charts import Chart
     from livereferrals.dashboard.funnels import Stage
+    from livereferrals.dashboard.leaders import Leading
     from livereferrals.dashboard.pages import Moment
     from livereferrals.dashboard.rows import Counter, EventRow
     from livereferrals.dashboard.viewpoints import Viewpoint
@@ -34,6 +47,7 @@ SERVERS: Final = 10
 """Endpoints and subscriptions that the page shows."""
 TOKENS: Final = 20
 EVENTS: Final = 20
+LEADERS: Final = (By.LINK, By.TRIGGER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,8 @@ class PartnerPageState(State):
     counters: tuple[Counter, ...]
     chart: Chart
     funnel: tuple[Stage, ...]
+    leaders: tuple[Leading, ...]
+    """The links and triggers that bring most."""
     links: Table
     more_links: bool
     subscriptions: Table | None
@@ -78,32 +94,53 @@ def read_state(viewpoint: Viewpoint) -> PartnerPageState:
     rights = viewpoint.rights
     with pages.one_moment(viewpoint) as moment:
         row = find(viewpoint.subject, rights)
-        numbers = gauges.read(viewpoint, moment, whose=Whose(partners=frozenset({row.uid})))
-        shared = list(
-            ReferralLink.objects.filter(partner=row).select_related("partner", "user").order_by("-id")[: LINKS + 1]
-        )
-        home = next((each for each in shared if each.home), None)
-        if home is None:
-            home = ReferralLink.objects.filter(partner=row, home=True).first()
+        whose = Whose(partners=frozenset({row.uid}))
+        readings = gauges.Readings(viewpoint, moment, whose=whose)
+        shared = moment.part("partner_links", lambda: _links(row, viewpoint, moment), (tables.NOTHING, False))
+        servers = moment.part("partner_servers", lambda: _servers(row, viewpoint, moment), (None, None, None))
         found = Event.objects.filter(partner=row.uid, seq__lte=moment.bounds.head)
         return PartnerPageState(
             **moment.header,
             name=row.name,
             uid=row.uid,
-            stand=partners.state_cell(row, viewpoint),
-            share=Cell(text=sharing.link_address(home), copy=True) if home is not None else Cell(),
-            counters=numbers.counters,
-            chart=numbers.chart,
-            funnel=numbers.funnel,
-            links=links.LISTING.excerpt(
-                shared[:LINKS], viewpoint, moment, empty=Empty(title=gettext("No links")), without={"owner", "created"}
-            ),
-            more_links=len(shared) > LINKS,
-            subscriptions=_subscriptions(row) if rights.may("view_subscription") else None,
-            endpoints=_endpoints(row, viewpoint, now=moment.now) if endpoints.may_see(rights) else None,
-            tokens=_tokens(row, viewpoint, moment),
-            rows=activity.newest(found, rights=rights, count=EVENTS),
+            stand=moment.part("partner", lambda: partners.state_cell(row, viewpoint), Cell()),
+            share=moment.part("partner", lambda: _home(row), Cell()),
+            counters=moment.part("counters", readings.counters, ()),
+            chart=moment.part("chart", readings.chart, charts.NOTHING),
+            funnel=moment.part("funnel", readings.funnel, ()),
+            leaders=moment.part("leaders", lambda: leaders.read(LEADERS, viewpoint, moment, whose=whose), ()),
+            links=shared[0],
+            more_links=shared[1],
+            subscriptions=servers[0],
+            endpoints=servers[1],
+            tokens=servers[2],
+            rows=moment.part("activity", lambda: activity.newest(found, rights=rights, count=EVENTS), ()),
         )
+
+
+def _home(row: Partner) -> Cell:
+    """Return the address of its first link."""
+    home = ReferralLink.objects.filter(partner=row, home=True).select_related("partner", "user").first()
+    return Cell(text=sharing.link_address(home), copy=True) if home is not None else Cell()
+
+
+def _links(row: Partner, viewpoint: Viewpoint, moment: Moment) -> tuple[Table, bool]:
+    """Return its newest links, and whether there are more."""
+    rows = ReferralLink.objects.filter(partner=row).select_related("partner", "user").order_by("-id")
+    found = list(rows[: LINKS + 1])
+    empty = Empty(title=gettext("No links"))
+    table = links.LISTING.excerpt(found[:LINKS], viewpoint, moment, empty=empty, without={"owner", "created"})
+    return table, len(found) > LINKS
+
+
+def _servers(row: Partner, viewpoint: Viewpoint, moment: Moment) -> tuple[Table | None, Table | None, Table | None]:
+    """Return subscriptions, endpoints and tokens, each to those who may see it."""
+    rights = viewpoint.rights
+    return (
+        _subscriptions(row) if rights.may("view_subscription") else None,
+        _endpoints(row, viewpoint, now=moment.now) if endpoints.may_see(rights) else None,
+        _tokens(row, viewpoint, moment),
+    )
 
 
 def _subscriptions(partner: Partner) -> Table:
@@ -197,7 +234,17 @@ def _token_state(row: FeedToken, *, now: datetime) -> Cell:
 PAGE = Page(
     name="partner",
     template="partner.html",
-    regions=("partner", "counters", "chart", "funnel", "partner_links", "partner_servers", "activity", "cursor"),
+    regions=(
+        "partner",
+        "counters",
+        "chart",
+        "funnel",
+        "leaders",
+        "partner_links",
+        "partner_servers",
+        "activity",
+        "cursor",
+    ),
     read=read_state,
     title=lambda state: state.name,  # type: ignore[attr-defined] # the state of this page
     below="partners",

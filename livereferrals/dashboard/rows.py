@@ -55,6 +55,12 @@ class EventRow:
     """The amount with its currency; empty where there is none or it may not be seen."""
     tone: Tone
     """What the state's colour says; the words say it too."""
+    partner_url: str = ""
+    """The partner's page; empty where there is none."""
+    link_url: str = ""
+    """The link's page; empty where there is none."""
+    url: str = ""
+    """The page of what happened: a confirmation, a delivery, a visitor; empty where there is none for the viewer."""
 
     @property
     def id(self) -> str:

@@ -111,6 +111,11 @@ class Shell:
     notices: tuple[str, ...]
     """What the viewer should know, such as a filter value that was not understood."""
 
+    @property
+    def narrowing(self) -> int:
+        """How many of the page's own filters leave something out."""
+        return sum(bool(menu.chosen) for menu in self.menus) + sum(bool(search.value) for search in self.searches)
+
 
 def build(
     page: Page,

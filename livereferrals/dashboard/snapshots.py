@@ -36,6 +36,17 @@ def one_moment() -> Iterator[None]:
 
 
 @contextmanager
+def apart() -> Iterator[None]:
+    """Do inside a moment what may fail, so that the moment goes on: on PostgreSQL an error ends the transaction."""
+    connection = connections[router.db_for_read(Event)]
+    if connection.in_atomic_block:
+        with transaction.atomic(using=connection.alias):
+            yield
+    else:
+        yield
+
+
+@contextmanager
 def _deferred(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Hold a read transaction by hand: `atomic()` can only begin one in the connection's own mode."""
     _execute(connection, "BEGIN DEFERRED")

@@ -7,7 +7,7 @@ A column says where its cells go on a narrow screen and whether they are numbers
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from livereferrals.events import wire
 
@@ -37,6 +37,10 @@ class Cell:
     """The number's name in `data-metric`, where it is one that must be right at the cursor."""
     copy: bool = False
     """Whether a button copies the text."""
+    hint: str = ""
+    """What tells it from others of that name."""
+    bar: float | None = None
+    """The length of a bar below it, of 100: another cell of the row has the number."""
 
     @property
     def iso(self) -> str:
@@ -112,3 +116,7 @@ class Table:
     def lines(self) -> tuple[tuple[TableRow, tuple[tuple[Heading, Cell], ...]], ...]:
         """Return each row with its cells, each beside its heading."""
         return tuple((row, tuple(zip(self.headings, row.cells, strict=True))) for row in self.rows)
+
+
+NOTHING: Final = Table(caption="", headings=(), rows=(), empty=Empty(title=""))
+"""Stands for a table that could not be read; it is never shown."""

@@ -71,7 +71,7 @@ def _amount(row: Model, _viewpoint: Viewpoint) -> Cell:
     """Return one sum for each currency; nothing is added up across."""
     found = _of(row).amounts.items()
     return Cell(
-        text=", ".join(wording.money(amount, currency) for currency, amount in found) or wording.NONE,
+        text=wording.all_money(_of(row).amounts),
         raw=" ".join(
             f"{format(round(amount, amounts.currency_digits(currency)), 'f')} {currency}" for currency, amount in found
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.ranges import span_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from livereferrals.dashboard.access import Rights
@@ -36,6 +36,8 @@ class Viewpoint:
     language: str
     zone: str
     """The viewer's zone, for single moments; hours and days are the project's."""
+    failed: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The regions that have failed in this reading; of no matter for who shares frames."""
 
     def span(self, *, now: datetime) -> Span:
         """Return the span of time that the chosen range means now, in the project's zone; of a page with a beat, the beat."""

@@ -60,9 +60,11 @@ def show_page(request: HttpRequest, subject: object = "", *, page: Page) -> Http
     if _is_poll(request) and _is_current(request, viewpoint):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     try:
-        state = page.read(viewpoint)
+        state = pages.read_page(page, viewpoint)
     except NoSuchSubjectError:
         return render(request, f"{FOLDER}/missing.html", status=HTTPStatus.NOT_FOUND)
+    of_htmx = wants_regions(request)
+    state, regions = pages.render_regions(page, state, oob=of_htmx)
     around = shell.build(
         page,
         viewpoint,
@@ -71,10 +73,10 @@ def show_page(request: HttpRequest, subject: object = "", *, page: Page) -> Http
         entries=customising.entries_for(request.user),
         unknown=unknown,
     )
-    if wants_regions(request):
-        regions = [pages.render_region(name, state, oob=True) for name in page.regions]
-        return HttpResponse("".join([*([] if _is_poll(request) else [shell.render_filters(around)]), *regions]))
-    return render(request, f"{FOLDER}/{page.template}", {"page": state, "shell": around})
+    if of_htmx:
+        filters_too = [] if _is_poll(request) else [shell.render_filters(around)]
+        return HttpResponse("".join([*filters_too, *regions.values()]))
+    return render(request, f"{FOLDER}/{page.template}", {"page": state, "shell": around, "regions": regions})
 
 
 def forbid(request: HttpRequest) -> HttpResponse:

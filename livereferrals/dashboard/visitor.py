@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext
 
-from livereferrals.dashboard import confirmations, hits, pages, people
+from livereferrals.dashboard import confirmations, hits, pages, people, tables
 from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.narrowing import as_uuid
 from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
@@ -50,28 +50,34 @@ def read_state(viewpoint: Viewpoint) -> VisitorPageState:
         row = Visitor.objects.select_related("user").filter(pk=pk).first() if pk is not None else None
         if row is None:
             raise NoSuchSubjectError(viewpoint.subject)
-        followed = list(
-            ReferralHit.objects.select_related(*hits.RELATED).filter(visitor=row).order_by("-created_at")[: MOST + 1]
+        # The note that not all is shown stands above the list, and both come of one reading.
+        story = moment.part("list", lambda: _story(row, viewpoint), (tables.NOTHING, False))
+        return VisitorPageState(
+            **moment.header,
+            id=str(row.pk),
+            user=str(row.user) if row.user is not None else "",
+            first_seen=Cell(time=row.created_at),
+            claimed=Cell(time=row.claimed_at) if row.claimed_at is not None else None,
+            table=story[0],
+            cut=story[1],
+            hits_url=f"{address('hits')}?q={row.pk}",
         )
-        credited = list(
-            confirmations.all_visible(viewpoint.rights).filter(visitor=row).order_by("-occurred_at")[: MOST + 1]
-        )
+
+
+def _story(row: Visitor, viewpoint: Viewpoint) -> tuple[Table, bool]:
+    """Return what the visitor did, in order, and whether there is more. Two queries."""
+    hits_of = ReferralHit.objects.select_related(*hits.RELATED).filter(visitor=row)
+    followed = list(hits_of.order_by("-created_at")[: MOST + 1])
+    credited_of = confirmations.all_visible(viewpoint.rights).filter(visitor=row)
+    credited = list(credited_of.order_by("-occurred_at")[: MOST + 1])
     amounts = viewpoint.rights.amounts
     told = [
         *((hit.created_at, _hit(hit, viewpoint, amounts=amounts)) for hit in followed[:MOST]),
         *((each.occurred_at, _confirmation(each, viewpoint, amounts=amounts)) for each in credited[:MOST]),
         *_claims(row, amounts=amounts),
     ]
-    return VisitorPageState(
-        **moment.header,
-        id=str(row.pk),
-        user=str(row.user) if row.user is not None else "",
-        first_seen=Cell(time=row.created_at),
-        claimed=Cell(time=row.claimed_at) if row.claimed_at is not None else None,
-        table=_table([line for _, line in sorted(told, key=lambda pair: pair[0])], amounts=amounts),
-        cut=len(followed) > MOST or len(credited) > MOST,
-        hits_url=f"{address('hits')}?q={row.pk}",
-    )
+    table = _table([line for _, line in sorted(told, key=lambda pair: pair[0])], amounts=amounts)
+    return table, len(followed) > MOST or len(credited) > MOST
 
 
 def _table(rows: list[TableRow], *, amounts: bool) -> Table:

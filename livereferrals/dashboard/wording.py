@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext_lazy
 
-from livereferrals.dashboard import charts
+from livereferrals.dashboard import charts, people
+from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.ranges import Range
 from livereferrals.dashboard.rows import Counter, EventRow
 from livereferrals.events.models import EventType
@@ -80,20 +81,34 @@ def counters(
 
 
 def event_row(event: Event, *, partner_name: str, rights: Rights) -> EventRow:
-    """Return the event as a row of the live list."""
+    """Return the event as a row of the live list; `partner_name` is empty where there is no such partner any more."""
     kind = EventType(event.type)
     return EventRow(
         seq=event.seq or 0,
         type=str(kind),
         label=str(TYPES[kind]),
         time=event.occurred_at,
-        partner=partner_name,
+        partner=partner_name or event.partner,
         partner_uid=event.partner,
         link=event.link_identifier,
         text=SENTENCES[kind](event.data),
         amount=_event_amount(event.data) if rights.amounts else "",
         tone=TONES.get(event.data.get("outcome") or event.type, "neutral"),
+        partner_url=address("partner", event.partner) if partner_name else "",
+        link_url=address("link", event.link) if event.link is not None else "",
+        url=_leads_to(event, rights),
     )
+
+
+def _leads_to(event: Event, rights: Rights) -> str:
+    """Return the page of what happened, where there is one that the viewer may see."""
+    if event.type == EventType.DELIVERY:
+        key = event.data.get("delivery")
+        return address("delivery", key) if key and rights.may("view_delivery") else ""
+    if event.type in {EventType.CONFIRMATION, EventType.REVERSAL}:
+        key = event.data.get("confirmation")
+        return address("confirmation", key) if key else ""
+    return people.visitor_cell(event.visitor, rights).url
 
 
 def picked_days(dates: Dates) -> str:
@@ -105,6 +120,11 @@ def picked_days(dates: Dates) -> str:
 def money(amount: Decimal, currency: str) -> str:
     """Return an amount with the digits of its currency and its code: `1,234.50 EUR`."""
     return sentences.money(amount, currency)
+
+
+def all_money(found: Mapping[str, Decimal]) -> str:
+    """Return amounts of several currencies, never added up: `80.00 EUR, 12 JPY`; a dash where there are none."""
+    return ", ".join(money(amount, currency) for currency, amount in found.items()) or NONE
 
 
 def _number(value: int | Decimal, digits: int = 0) -> str:

@@ -105,6 +105,25 @@ def test_column_of_the_host_may_need_a_permission(settings: Settings) -> None:
     assert "fortune" in page(makers.make_viewer("view_dashboard", "view_amounts"))
 
 
+def test_column_of_the_host_that_raises_shows_a_dash(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """dashboard-53: its mistake stays in its cells, whichever way it raises, and is logged once for a page of them"""
+    put(settings, DASHBOARD_COLUMNS=columns("unfounded", "partial", "length"))
+    for name in ("abc", "defgh", "abcd"):
+        make_link(owner="house", identifier=name)
+    shown = page(make_staff())
+    cells = {
+        label: {text.strip() for text in re.findall(rf'data-label="{label}"[^>]*>(.*?)</td>', shown, re.DOTALL)}
+        for label in ("Unfounded", "Partial", "Length")
+    }
+    assert cells == {
+        "Unfounded": {"\N{EN DASH}"},
+        "Partial": {"\N{EN DASH}", "fine for defgh", "fine for abcd"},
+        "Length": {"3 letters", "5 letters", "4 letters"},
+    }
+    failed = [each.column for each in caplog.records if getattr(each, "action", "") == "column.failed"]
+    assert sorted(failed) == ["partial", "unfounded"]
+
+
 # --- navigation -----------------------------------------------------------------------------------------------------------
 
 

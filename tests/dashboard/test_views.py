@@ -76,8 +76,8 @@ def test_names_of_partners_are_looked_up_together(staff_client, django_assert_ma
     for _ in range(20):
         makers.hit(make_link(partner=make_partner()))
     rollups.advance()
-    # Session, user, two for keeping the tail short, five for the state.
-    with django_assert_max_num_queries(21):
+    # Session, user, two for keeping the tail short, the others for the state.
+    with django_assert_max_num_queries(23):
         staff_client.get(URL)
 
 

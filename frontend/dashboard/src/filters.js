@@ -36,7 +36,7 @@ export function mount(live) {
   const fail = ({ detail }) => {
     const address = detail.elt.getAttribute?.("href");
     // Back and forward have changed the address already: only a whole page can be right. So can a refusal.
-    if (!address) location.reload();
+    if (address === null || address === undefined) location.reload();
     else if (detail.xhr.status === 403) location.assign(address);
     else tell(live, "control", { type: "problem", text: region("status").dataset.textUnanswered });
   };

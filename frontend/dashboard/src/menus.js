@@ -1,6 +1,6 @@
 import { all, on } from "./bus.js";
 
-const MENU = "details.lr-types[open]";
+const MENU = "details:is(.lr-types, .lr-sieve)[open]";
 
 /**
  * Close an open menu by Escape, by a press elsewhere, and when the focus goes elsewhere.

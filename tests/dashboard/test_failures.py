@@ -1,0 +1,161 @@
+"""One region that fails: the others go on, the page says so, the log has it, and the next reading mends it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from channels.db import database_sync_to_async
+from django.db import DatabaseError
+from django.test import Client
+
+from livereferrals.dashboard import catalogue, failures, pages, viewpoints
+from livereferrals.dashboard.access import CODENAMES, Rights
+from tests.dashboard import breaking, house, makers
+from tests.dashboard.screens import url_of
+from tests.dashboard.sockets import Browser
+from tests.factories import make_link, make_staff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from livereferrals.dashboard.pages import Page
+    from livereferrals.dashboard.viewpoints import Viewpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+in_db = database_sync_to_async
+ABOUT = {"partner", "link", "visitor", "confirmation", "delivery", "endpoint"}
+WITHOUT_STATEMENTS = {"chart", "cursor", "feed_notes", "funnel", "link", "visitor"}
+"""Told from what has been read for another region, or for the page itself."""
+
+
+@pytest.fixture(autouse=True)
+def fresh_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has failed before."""
+    monkeypatch.setattr(pages, "journal", failures.Journal())
+
+
+@pytest.fixture
+def staff() -> Client:
+    client = Client()
+    client.force_login(make_staff())
+    return client
+
+
+def viewpoint_on(page: Page, subject: str) -> Viewpoint:
+    rights = Rights(amounts=True, codenames=frozenset(CODENAMES))
+    return viewpoints.viewpoint_of(f"subject={subject}&language=en-gb&zone=UTC", page=page, rights=rights)
+
+
+def each_page(settings: Any) -> Iterator[tuple[Page, str]]:
+    """Give every page with what it is about; one house for all of them, which takes longer than to look at it."""
+    found = house.build(settings)
+    for page in catalogue.PAGES:
+        yield page, str(found.own.subject(page.name)) if page.name in ABOUT else ""
+
+
+def test_region_whose_statement_fails_leaves_the_others_alone(
+    staff: Client, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """dashboard-53: on the page and in the frame, for each region of the catalogue; the next ones are whole again"""
+    for page, subject in each_page(settings):
+        viewpoint = viewpoint_on(page, subject)
+        before = pages.render_frame(page, viewpoint)
+        for region in set(page.regions) - WITHOUT_STATEMENTS:
+            caplog.clear()
+            with breaking.statements_of(page, region) as broken:
+                answer = staff.get(url_of(page.name, subject))
+                frame = pages.render_frame(page, viewpoint)
+            place = f"{page.name}, {region}"
+            assert broken.statements, place
+            assert answer.status_code == 200, place
+            told = breaking.failed_regions(answer.content.decode())
+            assert told.keys() == {region}, place
+            changed = {name for name, text in frame.regions.items() if text != before.regions[name]}
+            assert changed - WITHOUT_STATEMENTS == {region}, place
+            assert breaking.failed_regions(frame.regions[region]) == told, place
+            assert (frame.is_whole, frame.period, frame.cursor) == (False, "", before.cursor), place
+            assert [(each.region, each.reference) for each in logged(caplog)] == [(region, told[region])], place
+            assert logged(caplog)[0].exc_info is not None
+        assert breaking.failed_regions(staff.get(url_of(page.name, subject)).content.decode()) == {}
+        assert pages.render_frame(page, viewpoint).is_whole
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+def test_region_that_cannot_be_drawn_leaves_the_others_alone(
+    staff: Client, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """dashboard-53: a host's own partial with a mistake in it"""
+    for page, subject in each_page(settings):
+        for region in page.regions[:-1]:
+            caplog.clear()
+            with breaking.template_of(settings, region):
+                answer = staff.get(url_of(page.name, subject), headers={"HX-Request": "true"})
+            place = f"{page.name}, {region}"
+            assert answer.status_code == 200, place
+            assert breaking.failed_regions(answer.content.decode()).keys() == {region}, place
+            assert [each.region for each in logged(caplog)] == [region], place
+
+
+def test_several_regions_may_fail_at_once(staff: Client) -> None:
+    """dashboard-53"""
+    with (
+        breaking.statements_of(catalogue.BY_NAME["overview"], "leaders"),
+        breaking.statements_of(catalogue.BY_NAME["overview"], "events"),
+    ):
+        text = staff.get(url_of("overview")).content.decode()
+    assert breaking.failed_regions(text).keys() == {"leaders", "events"}
+    assert makers.metrics(text)["hits"] == "0"
+
+
+def test_same_trouble_is_logged_once_a_minute_under_one_reference(caplog: pytest.LogCaptureFixture) -> None:
+    """dashboard-53: frames try again every second"""
+    journal = failures.Journal()
+    first = journal.note(page="overview", region="chart", error=DatabaseError("gone"))
+    assert journal.note(page="overview", region="chart", error=DatabaseError("gone")) == first
+    assert journal.note(page="overview", region="events", error=DatabaseError("gone")) != first
+    assert [each.region for each in logged(caplog)] == ["chart", "events"]
+
+
+def test_poll_of_a_page_with_a_failed_region_is_answered(staff: Client) -> None:
+    """dashboard-53, dashboard-18: nothing has happened, and yet there is something to mend"""
+    with breaking.statements_of(catalogue.BY_NAME["overview"], "latest"):
+        text = staff.get(url_of("overview")).content.decode()
+    place = {"fragment": "1", "cursor": makers.cursor_of(text), "period": ""}
+    answer = staff.get(url_of("overview"), place)
+    assert answer.status_code == 200
+    assert breaking.failed_regions(text).keys() == {"latest"}
+    assert breaking.failed_regions(answer.content.decode()) == {}
+    place["period"] = makers.period_of(answer.content.decode())
+    assert staff.get(url_of("overview"), place).status_code == 204
+
+
+async def test_frame_with_a_failed_region_is_followed_by_a_whole_one(staff: Client) -> None:
+    """dashboard-53: by itself, without an event"""
+    link = await in_db(make_link)()
+    await in_db(makers.hit)(link)
+    page = catalogue.BY_NAME["overview"]
+    text = (await in_db(_get_broken)(staff, page)).content.decode()
+    assert breaking.failed_regions(text).keys() == {"latest"}
+    async with Browser(staff, cursor=makers.cursor_of(text), period="") as browser:
+        frame = await browser.frame()
+        assert '<section id="latest"' in frame
+        assert breaking.failed_regions(frame) == {}
+        assert await browser.is_quiet()
+
+
+def _get_broken(client: Client, page: Page) -> Any:
+    with breaking.statements_of(page, "latest"):
+        return client.get(url_of(page.name))
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    """Return what was logged of regions that failed."""
+    return [
+        each
+        for each in caplog.records
+        if each.levelno == logging.ERROR and getattr(each, "action", "") == "region.failed"
+    ]
