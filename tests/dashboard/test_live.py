@@ -128,7 +128,7 @@ async def test_database_that_comes_back_brings_the_frame(frames, caplog):
     """dashboard-53"""
     await frames.render(HERE)
     with caplog.at_level(logging.WARNING, "livereferrals.dashboard.live"):
-        table = "livereferrals_event"
+        table = "livereferrals_eventlog"
         await in_db(rename)(table, f"{table}_away")
         try:
             task = frames.render(HERE)
