@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report is written")
     asked = parser.parse_args(arguments)
     only = [row for given in asked.only for row in given.split(",") if row]
-    if unknown := [row for row in only if not any(running.is_asked(known, row) for known in report.rows())]:
+    if unknown := [row for row in only if not report.is_known(row)]:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(report.rows())}")
     if not environment.is_inside():
         python = environment.ensure()

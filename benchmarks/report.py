@@ -49,6 +49,13 @@ def rows() -> tuple[str, ...]:
     return (*GOALS, *running.EXTRAS)
 
 
+def is_known(asked: str) -> bool:
+    """Whether this can be asked for: a row, the rows of one path, one part of what stands beside the rows."""
+    return any(running.is_asked(row, asked) for row in rows()) or any(
+        running.is_asked(asked, extra) for extra in running.EXTRAS
+    )
+
+
 def write(found: running.Run, *, facts: dict[str, Any], only: list[str], out: Path) -> None:
     """Write both files, and show the table of goals."""
     (out / "report.json").write_text(json.dumps(as_json(found, facts=facts), indent=1) + "\n")
