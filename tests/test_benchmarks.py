@@ -38,7 +38,7 @@ FACTS: dict[str, Any] = {
 
 
 def make_outcome(**overrides: Any) -> Outcome:
-    values = {
+    values: dict[str, Any] = {
         "row": "P1",
         "what": "hit, c=16",
         "against": "empty async view",
