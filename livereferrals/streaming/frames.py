@@ -22,6 +22,8 @@ KEPT_FRAMES = 16
 KEPT_BYTES = 524_288
 """What a stream keeps of its latest frames, so that a watcher that is a moment behind needs no query."""
 EVENTS_KEY = ',"events":['
+as_json = json.JSONEncoder(separators=(",", ":")).encode
+"""Made once: `json.dumps` makes an encoder for each text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ class Frame:
     first: int
     """Number of its first event."""
     cursor: int
+    end: Cursor
+    """The same in full."""
     count: int
     text: str
     """ASCII, so that its length is its size in bytes."""
@@ -93,7 +97,7 @@ class Encoder:
             shown = wire.event_object(event, epoch=self._keys.epoch)
             shown["data"] = self._data(event, selection)
             # ASCII: the length is the size, and a lone surrogate from a careless writer cannot break a UTF-8 frame.
-            found = self._texts[key] = json.dumps(shown, separators=(",", ":"))
+            found = self._texts[key] = as_json(shown)
         return found
 
     def _data(self, event: Event, selection: Selection) -> dict[str, Any]:
@@ -117,6 +121,7 @@ class Encoder:
                 prev=prev,
                 first=batch.first,
                 cursor=cursor,
+                end=Cursor(self._keys.epoch, cursor),
                 count=len(batch.texts),
                 text=self._join(batch.texts, prev=prev, cursor=cursor),
             )
@@ -198,10 +203,12 @@ class Stream:
 
     def after(self, position: int) -> Frame | None:
         """Return the next frame for a reader that has everything up to `position`, or nothing if it is up to date."""
-        for frame in self._frames:
-            if frame.cursor > position:
-                return frame
-        return None
+        frames = self._frames
+        if not frames or frames[-1].cursor <= position:
+            return None
+        if frames[-1].prev <= position:  # most are so far
+            return frames[-1]
+        return next(frame for frame in frames if frame.cursor > position)
 
 
 def _seq(event: Event) -> int:

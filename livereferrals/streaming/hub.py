@@ -25,6 +25,7 @@ from livereferrals.streaming import reading, revocation
 from livereferrals.streaming.draining import get_drain
 from livereferrals.streaming.stays import Stay
 from livereferrals.streaming.streams import Streams
+from livereferrals.streaming.writing import Writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -51,6 +52,7 @@ class Hub:
         """The log's bounds at the last look."""
         self.position = 0
         """Everything up to here has been handed out."""
+        self.writers = Writers()
         self._streams = Streams()
         self._followers: dict[int, Callable[[Bounds], None]] = {}
         self._next_follower = 0

@@ -1,6 +1,6 @@
 """One watcher: its place, its window, its lag, and what it writes to its reader.
 
-An idle one has no task, only a timer: it writes in a task that begins when something is due and ends with it.
+An idle one has no task, only a timer. It writes when it has a turn among all who have something due (`writing`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import math
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import django.db
 from django.utils import timezone
@@ -21,6 +21,7 @@ from livereferrals.events import wire
 from livereferrals.events.cursors import Cursor
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import protocol, reading, terms
+from livereferrals.streaming.alarms import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +46,8 @@ class Watcher:
     """
 
     __slots__ = (
-        "_credit", "_duties", "_ending", "_history", "_hub", "_is_live", "_is_woken", "_on_end", "_outlet",
-        "_stream", "_timer", "_writing", "acks_earned", "epoch", "grant", "position", "selection", "told"
+        "_alarm", "_credit", "_duties", "_ending", "_has_turn", "_history", "_hub", "_is_live", "_is_woken", "_on_end",
+        "_outlet", "_stream", "_writing", "acks_earned", "epoch", "grant", "position", "selection", "told"
     )  # fmt: skip
 
     def __init__(self, *, hub: Hub, outlet: Outlet, admission: Admission) -> None:
@@ -70,12 +71,11 @@ class Watcher:
         self._is_live = False
         self._ending: FeedError | None = None
         self._stream: Stream | None = None
-        self._writing: asyncio.Task[bool] | None = None
+        self._has_turn = False  # or waits for it
+        self._writing: asyncio.Task[Any] | None = None  # for it, just now
         self._is_woken = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self.wake)
         self._on_end: Callable[[], None] | None = None
-
-    # --- its life ------------------------------------------------------------------------------------------------------
 
     def start(self, stream: Stream, *, on_end: Callable[[], None]) -> None:
         """Begin to write; `on_end` is called once, when everything is said and the outlet is closed."""
@@ -87,7 +87,7 @@ class Watcher:
         """Stop writing, whatever is on its way; nothing more is said."""
         self._on_end = None
         self._stream = None
-        self._disarm()
+        self._alarm.clear()
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])
@@ -95,10 +95,9 @@ class Watcher:
     def wake(self) -> None:
         """Have it look whether there is something to send."""
         self._is_woken = True
-        if self._writing is None and self._stream is not None:
-            self._disarm()
-            self._writing = asyncio.get_running_loop().create_task(self._write(self._stream))
-            self._writing.add_done_callback(self._written)
+        if not self._has_turn and self._stream is not None:
+            self._has_turn = True
+            self._hub.writers.add(self)
 
     def end(self, problem: FeedError) -> None:
         """Have it tell its reader why, and close. The first reason counts."""
@@ -123,8 +122,6 @@ class Watcher:
         """The last cursor that the reader was given."""
         return Cursor(self.epoch, self.told)
 
-    # --- from the reader -----------------------------------------------------------------------------------------------
-
     def hear(self) -> None:
         """Note that the reader has said something."""
         now = time.monotonic()
@@ -144,6 +141,25 @@ class Watcher:
 
     # --- writing -------------------------------------------------------------------------------------------------------
 
+    async def write(self, task: asyncio.Task[Any]) -> None:
+        """Write what is due, in a task that is to be cancelled where the reader does not take it."""
+        stream = self._stream
+        if stream is None:  # closed before its turn came
+            return
+        self._writing = task
+        is_over = True
+        try:
+            is_over = await self._write(stream)
+        except Exception:
+            logger.exception("A watcher could not say its end.", extra={"action": "watcher.failed"})
+        finally:
+            self._has_turn = False
+            self._writing = None
+            if is_over:
+                self._finish()
+        if self._is_woken:  # since it last looked
+            self.wake()
+
     async def _write(self, stream: Stream) -> bool:
         """Send what is due; return whether that was the end."""
         try:
@@ -151,7 +167,7 @@ class Watcher:
                 self._is_woken = False
                 due = await self._step(stream)
                 if due is not None and not self._is_woken:
-                    self._timer = asyncio.get_running_loop().call_later(max(0, due - time.monotonic()), self.wake)
+                    self._alarm.set(due)
                     return False
         except FeedError as problem:
             self._ending = self._ending or problem
@@ -165,25 +181,12 @@ class Watcher:
             await self._say_end(self._ending, stream)
         return True
 
-    def _written(self, task: asyncio.Task[bool]) -> None:
-        self._writing = None
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            logger.error("A watcher could not say its end.", exc_info=error, extra={"action": "watcher.failed"})
-        elif not task.cancelled() and not task.result():
-            if self._is_woken:  # between the task's last look and now
-                self.wake()
-            return
-        self._disarm()
+    def _finish(self) -> None:
+        self._alarm.clear()
         self._stream = None
         if (on_end := self._on_end) is not None:
             self._on_end = None
             on_end()
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     async def _say_end(self, problem: FeedError, stream: Stream) -> None:
         if problem.code not in PLANNED:
@@ -244,11 +247,14 @@ class Watcher:
         if frame.prev > self.told:
             # What lies between was not for this reader; it must hear so, or it would take this for a hole.
             await self._say_position(self.position)
-        await self._send(frame.text, kind="events", cursor=Cursor(self.epoch, frame.cursor), events=frame.count)
+        await self._outlet.send(frame.text, kind="events", cursor=frame.end)
         if self._history:
             self._history.pop()
         self.position = self.told = frame.cursor
-        self._credit.add(cursor=frame.cursor, events=frame.count, size=len(frame.text), now=time.monotonic())
+        self.acks_earned += frame.count + 1
+        now = time.monotonic()
+        self._duties.note_sent(now)
+        self._credit.add(cursor=frame.cursor, events=frame.count, size=len(frame.text), now=now)
 
     async def _say_caught_up(self) -> None:
         if self.told < self.position:
@@ -263,12 +269,10 @@ class Watcher:
         await self._send(text, kind="heartbeat", cursor=cursor)
         self.position = self.told = position
 
-    async def _send(self, text: str, *, kind: str, cursor: Cursor, events: int = 0) -> None:
+    async def _send(self, text: str, *, kind: str, cursor: Cursor) -> None:
         await self._outlet.send(text, kind=kind, cursor=cursor)
         self._duties.note_sent(time.monotonic())
-        self.acks_earned += events + 1
-
-    # --- time ------------------------------------------------------------------------------------------------------------
+        self.acks_earned += 1
 
     def _pause_before(self, frame: Frame) -> float:
         """Return the seconds to wait before sending the frame; for ever while the window is full, until an ack."""

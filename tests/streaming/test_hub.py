@@ -100,6 +100,14 @@ async def test_watchers_of_one_selection_share_the_very_text(reader: Reader) -> 
     assert first is not other
 
 
+async def test_burst_is_one_frame(reader: Reader) -> None:
+    """performance P10: what became visible together is encoded and sent together"""
+    async with all_of([watching(reader.token), watching(reader.token, ack=1)]) as connections:
+        await database_sync_to_async(reader.append)(400)
+        for connection in connections:
+            assert len((await connection.until("events"))["events"]) == 400
+
+
 async def test_client_that_does_not_read_holds_nobody_up(reader: Reader) -> None:
     """feed-41: the slow one is served from the log when it reads again, whole and in order"""
     async with all_of([watching(reader.token, ack=1), watching(reader.token)]) as (slow, quick):
