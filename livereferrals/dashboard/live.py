@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import django.db
-from channels.db import database_sync_to_async
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from livereferrals.dashboard import catalogue, pacing, pages
 from livereferrals.dashboard.pages import NoSuchSubjectError
+from livereferrals.dashboard.shortening import Shortening
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming.hub import get_hub
+from livereferrals.streaming.threads import DatabaseThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,14 +42,11 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 """Pause after a database error."""
-THREADS = 2
+THREADS = 3
 
-_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="livereferrals-dashboard")
-
-
-async def in_pool(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `act` in the dashboard's threads: Django's shared thread belongs to the host's requests."""
-    return await database_sync_to_async(act, thread_sensitive=False, executor=_pool)(*args, **kwargs)
+in_pool = DatabaseThreads("livereferrals-dashboard", count=THREADS).run
+"""Run something in the dashboard's threads, which keep their connections while there is work: Django's shared thread belongs
+to the host's requests."""
 
 
 async def look(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -88,6 +85,7 @@ class SharedFrames:
         """The newest place in the log that was heard of."""
         self._shelves: dict[Viewpoint, _Shelf] = {}
         self._stop_following: Callable[[], None] | None = None
+        self._shortening = Shortening(in_pool)
 
     @property
     def watching(self) -> int:
@@ -112,6 +110,7 @@ class SharedFrames:
         if not self._shelves and self._stop_following is not None:
             self._stop_following()
             self._stop_following = None
+            self._shortening.stop()
 
     def heard_of(self, cursor: Cursor) -> None:
         """Take note of a place in the log."""
@@ -154,7 +153,10 @@ class SharedFrames:
                 failing = True
                 await asyncio.sleep(RETRY_S)
                 continue
-            shelf.ready_at = loop.time() + pacing.pause_after(loop.time() - began, is_whole=shelf.frame.is_whole)
+            took_s = loop.time() - began
+            # Of a quick rendering the pause is counted from its beginning: frames keep their distance, not the gaps.
+            since = began if took_s <= pacing.SLOW_S else loop.time()
+            shelf.ready_at = since + pacing.pause_after(took_s, is_whole=shelf.frame.is_whole)
             self.heard_of(shelf.frame.cursor)
             return shelf.frame
 
@@ -169,6 +171,7 @@ class SharedFrames:
         # Outright, not the later of two: a restored database may stand before what was heard of, and waiting for a head
         # that is gone would render for ever.
         self.head = bounds.newest_cursor
+        self._shortening.wake()
         for shelf in self._shelves.values():
             for wake in shelf.watchers:
                 wake()

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.sources import Key, Whose
     from livereferrals.events.log import Bounds
 
-TAIL = 500
+TAIL = 2_500
 """Events after the rollups that a reading adds up by itself; above it the rollups are brought forward first."""
+SHORT_TAIL = 500
+"""To so many the rollups are kept while somebody watches, beside the readings."""
 RATE_UNIT = Decimal("0.000001")
 ADDED = ("hits", "visitors", "claims", "confirmations", "reversals")
 
@@ -54,9 +56,9 @@ class Step:
     numbers: Numbers
 
 
-def keep_tail_short() -> None:
-    """Bring the rollups forward where many events lie after them. Writes: call it before reading at one moment."""
-    if log.bounds().head - rollups.position().seq > TAIL:
+def keep_tail_short(most: int = TAIL) -> None:
+    """Bring the rollups forward where more events lie after them. Writes: call it before reading at one moment."""
+    if log.bounds().head - rollups.position().seq > most:
         rollups.advance()
 
 
