@@ -43,6 +43,7 @@ class Job:
     """How often a worker has died in an attempt at it."""
     payload: dict[str, Any] | None
     """The event object; `None` after an erasure."""
+    confirmation: uuid.UUID | None = None
     facts: Facts
     method: str
     url: str

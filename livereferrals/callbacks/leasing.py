@@ -9,14 +9,16 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import router
+from django.db import connections, router
 from django.db.models import F, OuterRef, Q, Subquery
 
 from livereferrals.callbacks import clock, faults, losses, processes
 from livereferrals.callbacks.health import BREAKER
 from livereferrals.callbacks.models import ENDED, Delivery, DeliveryKind, DeliveryState, Endpoint, EndpointState
+from livereferrals.callbacks.models.subscriptions import never
 from livereferrals.callbacks.schedule import BREAKER_AFTER
 from livereferrals.callbacks.transactions import short_transaction
 
@@ -34,6 +36,8 @@ NONSENSE: Final = LEASE + timedelta(seconds=1)
 """A lease that ends later than this was set by a clock that has jumped back."""
 AT_ONCE: Final = 32
 READ_AHEAD: Final = 256
+NOBODY: Final = -1
+"""No endpoint has this key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,10 +230,12 @@ def read(endpoints: Iterable[int]) -> dict[int, list[Ready]]:
     keys = list(endpoints)
     if not keys:
         return {}
-    now = clock.now(alias())
     found: dict[int, list[Ready]] = {key: [] for key in keys}
-    for row in Delivery.objects.using(alias()).raw(*read_query(keys, now=now)):
-        found[row.subscription_id].append(Ready(id=row.pk, lost=row.lost))
+    with connections[alias()].cursor() as cursor:
+        cursor.execute(*read_query(keys, now=clock.now(alias())))
+        rows = cursor.fetchall()
+    for delivery, key, lost in rows:
+        found[key].append(Ready(id=delivery if isinstance(delivery, uuid.UUID) else uuid.UUID(delivery), lost=lost))
     return found
 
 
@@ -238,13 +244,30 @@ def read_query(endpoints: Iterable[int], *, now: datetime) -> tuple[str, list[An
 
     A union of short index scans: a window function would read every backlog whole, LATERAL is not in SQLite.
     """
-    parts, parameters = [], []
+    sql, parameters, places = _reading(alias())
+    moment = _adapted(now)
+    parts, given = [], []
     for key in endpoints:
-        rows = due(now).filter(subscription=key).exclude(kind=DeliveryKind.TEST).order_by("due_at", "id")
-        sql, given = rows.only("id", "subscription_id", "lost")[:READ_AHEAD].query.get_compiler(alias()).as_sql()
         parts.append(f"SELECT * FROM ({sql}) AS part{key}")  # noqa: S608 - Django's own SQL and a number
-        parameters.extend(given)
-    return " UNION ALL ".join(parts), parameters
+        given += [{KEY: key, TIME: moment}.get(place, value) for value, place in zip(parameters, places, strict=True)]
+    return " UNION ALL ".join(parts), given
+
+
+KEY, TIME = "key", "time"
+
+
+@lru_cache(maxsize=8)
+def _reading(using: str) -> tuple[str, list[Any], list[str]]:
+    """Return the query of one endpoint, made once, its parameters, and which of them are its key and the time."""
+    rows = due(never()).filter(subscription=NOBODY).exclude(kind=DeliveryKind.TEST).order_by("due_at", "id")
+    compiler = rows.values_list("id", "subscription_id", "lost")[:READ_AHEAD].query.get_compiler(using)
+    sql, parameters = compiler.as_sql()
+    kinds = {NOBODY: KEY, _adapted(never()): TIME}
+    return sql, list(parameters), [kinds.get(value, "") for value in parameters]
+
+
+def _adapted(moment: datetime) -> Any:
+    return connections[alias()].ops.adapt_datetimefield_value(moment)
 
 
 def read_tests(endpoints: Iterable[int]) -> dict[int, list[Ready]]:

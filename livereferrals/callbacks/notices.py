@@ -40,25 +40,32 @@ def delivery_entry(
     """Return the log's entry for a delivery, its subscription and partner loaded; none for a test."""
     if delivery.kind == DeliveryKind.TEST:
         return None
-    link = _part(delivery.payload, "link")
-    visitor = _part(delivery.payload, "data").get("visitor")
+    return entry_of(
+        delivery.payload,
+        subscription=delivery.subscription,
+        now=now,
+        delivery=str(delivery.pk),
+        confirmation=str(delivery.confirmation_id) if delivery.confirmation_id else None,
+        outcome=outcome,
+        reason=reason or None,
+        attempt=delivery.attempts,
+        status=status,
+        next_at=wire.rfc3339(delivery.due_at) if delivery.state == DeliveryState.WAITING else None,
+    )
+
+
+def entry_of(payload: object, *, subscription: Subscription, now: datetime, **known: Any) -> log.Entry:
+    """Return the log's entry for a delivery of this payload, the subscription's partner loaded."""
+    link = _part(payload, "link")
+    visitor = _part(payload, "data").get("visitor")
     return log.Entry(
         type=EventType.DELIVERY,
         occurred_at=now,
-        partner=delivery.subscription.partner.uid,
+        partner=subscription.partner.uid,
         link=uuid.UUID(link["id"]) if link else None,
         link_identifier=link.get("identifier", ""),
         visitor=uuid.UUID(visitor) if visitor else None,
-        data=_data(
-            delivery=str(delivery.pk),
-            confirmation=str(delivery.confirmation_id) if delivery.confirmation_id else None,
-            trigger=delivery.subscription.trigger,
-            outcome=outcome,
-            reason=reason or None,
-            attempt=delivery.attempts,
-            status=status,
-            next_at=wire.rfc3339(delivery.due_at) if delivery.state == DeliveryState.WAITING else None,
-        ),
+        data=_data(trigger=subscription.trigger, **known),
     )
 
 

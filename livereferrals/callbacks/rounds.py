@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 POLL_S: Final = 1.0
 """How often a worker looks by itself when no hint comes."""
 SHORTEST_POLL_S: Final = 0.02
-"""Hints come for every event of the log; one look serves all of this time."""
+"""Hints come for every event of the log, those of this worker's own results included; one look serves all of this time."""
+LOOKS_SHARE: Final = 8
+"""And so many times as long as a look takes: a busy worker looks around for an eighth of its time at most."""
 HOUSEKEEPING_S: Final = 10.0
 BATCH: Final = 100
 """Results in one turn at most."""
@@ -71,6 +73,8 @@ class Rounds:
         self._dues: list[float] = []
         self._look_at = 0.0
         self._looked_at = 0.0
+        self._look_s = 0.0
+        """How long the last look took."""
         self._cleaned_at = float("-inf")
         self._was_full = False
         self._is_busy = False
@@ -104,7 +108,7 @@ class Rounds:
         """Look for work if it is time, write and start what there is, give back what is done."""
         now = time.monotonic()
         if is_hinted:
-            self._look_at = min(self._look_at, self._looked_at + SHORTEST_POLL_S)
+            self._look_at = min(self._look_at, self._looked_at + max(SHORTEST_POLL_S, LOOKS_SHARE * self._look_s))
         if now >= self._look_at or (self._dues and now >= self._dues[0]) or (self._was_full and self._board.room > 0):
             await self._look(now)
         elif more := self._board.hungry(only_more=True):
@@ -150,7 +154,7 @@ class Rounds:
         await self._read(self._board.hungry())
         await self._read_tests()
         # Not before it went well: else the next round has nothing to do, and looks like a database that is back.
-        self._looked_at, self._look_at = now, now + POLL_S
+        self._looked_at, self._look_at, self._look_s = now, now + POLL_S, time.monotonic() - now
         if self._board.room <= 0:
             others_wait = await self._database.call(lambda: leasing.is_anything_waiting(only=self._only))
             self._board.let_go(now=time.monotonic(), others_wait=others_wait)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 
 from livereferrals import conf
-from livereferrals.callbacks import batches, erasing, faults, health, metrics, transitions
+from livereferrals.callbacks import batches, erasing, faults, health, metrics, succeeding, transitions
 from livereferrals.callbacks.health import Health
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState, Endpoint
 from livereferrals.callbacks.notices import FAILING, Notice, delivery_entry, endpoint_entry
 from livereferrals.callbacks.outcomes import Outcome
-from livereferrals.events import log
+from livereferrals.events import bulk, log
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Mapping
     from datetime import datetime
 
@@ -57,39 +58,49 @@ class Settled:
     """Ended by a success that came late; to be written."""
     touched: set[int] = field(default_factory=set)
     """Endpoints whose health has changed; to be written."""
+    well: set[int] = field(default_factory=set)
+    """Endpoints whose last result was a success: another one at this moment says nothing new."""
 
 
 def settle(results: list[Result], *, owned: Mapping[int, Endpoint], now: datetime) -> Settled:
     """Write results in the caller's transaction, which holds the rows of the endpoints that are `owned`.
 
     A result counts for a row that is `sending` under the lease it was started with. Any other is kept as `late` and
-    changes nothing, except that a late success ends a delivery that waits to be repeated. One statement for each kind
-    of outcome, one for each endpoint whose health has changed, and one insert for the attempts and one for the events.
+    changes nothing, except that a late success ends a delivery that waits to be repeated. Three statements for all
+    successes; for the others one for each kind of outcome, and one insert for the attempts; one for all endpoints whose
+    health has changed, and one insert for the events.
     """
-    rows = {
-        row.pk: row
-        for row in Delivery.objects.using(alias())
-        .filter(pk__in=[result.job.delivery for result in results])
-        .select_related("subscription__partner")
-        .select_for_update(of=("self",))
-    }
+    successes = succeeding.write(results, owned=owned, now=now)
+    others = [result.job.delivery for place, result in enumerate(results) if place not in successes]
+    rows = _locked(others) if others else {}
     settled = Settled()
-    for result in results:
+    for place, result in enumerate(results):
+        if place in successes:
+            endpoint = owned[result.job.endpoint]
+            settled.entries.append(successes[place].entry(endpoint, now=now))
+            _tell_endpoint(endpoint, result, settled, now=now)
+            continue
         delivery = rows.get(result.job.delivery)
         if delivery is None:
             continue
         if _is_current(delivery, result, owned):
             _write(delivery, result, settled, now=now)
-            _tell_endpoint(owned[result.job.endpoint], delivery, result, settled, now=now)
+            if delivery.kind != DeliveryKind.TEST:
+                _tell_endpoint(owned[result.job.endpoint], result, settled, now=now)
         else:
             _keep_late(delivery, result, settled, now=now)
     _store(settled, owned)
     entries = [entry for entry in settled.entries if entry is not None]
     if entries:
-        log.append_all(entries)
+        log.write_all(entries)
     if results:
         faults.reach(faults.Point.SETTLING)
     return settled
+
+
+def _locked(deliveries: list[uuid.UUID]) -> dict[uuid.UUID, Delivery]:
+    rows = Delivery.objects.using(alias()).filter(pk__in=deliveries).select_related("subscription__partner")
+    return {row.pk: row for row in rows.select_for_update(of=("self",))}
 
 
 def _store(settled: Settled, owned: Mapping[int, Endpoint]) -> None:
@@ -98,10 +109,10 @@ def _store(settled: Settled, owned: Mapping[int, Endpoint]) -> None:
     sending = Q(state=DeliveryState.SENDING, lease_token__in=tokens)
     batches.store(settled.current, among=sending)
     batches.store(settled.late, among=Q(state=DeliveryState.WAITING))
-    for key in settled.touched:
-        endpoint = owned[key]
-        changed = {name: getattr(endpoint, name) for name in (*HEALTH, "state_changed_at")}
-        Endpoint.objects.using(alias()).filter(pk=key, lease_token=endpoint.lease_token).update(**changed)
+    touched = [owned[key] for key in settled.touched]
+    changed = (*HEALTH, "state_changed_at")
+    standing = [(row.pk, row.lease_token, *(getattr(row, name) for name in changed)) for row in touched]
+    bulk.update(Endpoint, changed, standing, keys=("subscription_id", "lease_token"), using=alias())
     DeliveryAttempt.objects.using(alias()).bulk_create(settled.attempts)
 
 
@@ -156,10 +167,12 @@ def _move(delivery: Delivery, step: transitions.Step, reply: Reply, *, now: date
         delivery.finished_at = now
 
 
-def _tell_endpoint(endpoint: Endpoint, delivery: Delivery, result: Result, settled: Settled, *, now: datetime) -> None:
-    """Bring the endpoint's counters, gate and state up to date; a test counts for nothing."""
-    if delivery.kind == DeliveryKind.TEST:
+def _tell_endpoint(endpoint: Endpoint, result: Result, settled: Settled, *, now: datetime) -> None:
+    """Bring the endpoint's counters, gate and state up to date; not for a test, which counts for nothing."""
+    is_well = result.reply.outcome is Outcome.OK
+    if is_well and endpoint.pk in settled.well:
         return
+    (settled.well.add if is_well else settled.well.discard)(endpoint.pk)
     before = health_of(endpoint)
     after = health.after(before, result.reply.outcome, pause=result.reply.pause, now=now)
     if after == before:
@@ -170,7 +183,7 @@ def _tell_endpoint(endpoint: Endpoint, delivery: Delivery, result: Result, settl
     if after.state != before.state:
         endpoint.state_changed_at = now
         settled.entries.append(
-            endpoint_entry(delivery.subscription, state=after.state, reason=after.state_reason, now=now)
+            endpoint_entry(endpoint.subscription, state=after.state, reason=after.state_reason, now=now)
         )
 
 

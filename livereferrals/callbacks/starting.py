@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import F, Q
+from django.db import connections
+from django.db.models import Q
 
 from livereferrals.callbacks.calls import Job
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, Endpoint, SigningSecret
 from livereferrals.callbacks.payload import Facts
-from livereferrals.events import log
+from livereferrals.events import bulk, log
 from livereferrals.events.cursors import Cursor
-from livereferrals.events.models import Event
+from livereferrals.events.models import Event, EventLog
+from livereferrals.tracking.models import Confirmation, ReferralHit
 
 if TYPE_CHECKING:
     import uuid
@@ -44,60 +49,141 @@ def choose(wish: Wish, *, stands: Mapping[int, Stand]) -> list[uuid.UUID]:
 
 
 def start(chosen: list[uuid.UUID], *, owned: Mapping[int, Endpoint], now: datetime) -> list[Job]:
-    """Start these deliveries, as far as they still wait, in this order.
+    """Start these deliveries, as far as they still wait, in this order. Three statements for all of them.
 
     A delivery whose event has no number yet is not started: the body of its first attempt would lack the cursor.
     """
     if not chosen:
         return []
-    rows = list(
-        Delivery.objects.using(alias())
-        .filter(pk__in=chosen, state=DeliveryState.WAITING, due_at__lte=now)
-        .select_related("confirmation__hit")
-        .select_for_update(skip_locked=True, of=("self",))
-    )
-    rows = _with_cursor(rows)
+    rows = _lock(chosen, now=now)
+    if not rows:
+        return []
     _mark(rows, owned)
-    secrets = _secrets({row.subscription_id for row in rows}, now=now)
+    secrets = _secrets({row.subscription for row in rows}, now=now)
     places = {delivery: place for place, delivery in enumerate(chosen)}
-    rows.sort(key=lambda row: places[row.pk])
-    return [_job_of(row, owned[row.subscription_id], secrets.get(row.subscription_id, ()), now=now) for row in rows]
+    rows.sort(key=lambda row: places[row.id])
+    return [_job_of(row, owned[row.subscription], secrets.get(row.subscription, ()), now=now) for row in rows]
 
 
-def _with_cursor(rows: list[Delivery]) -> list[Delivery]:
-    """Give first attempts the cursor of their event, and leave out those whose event waits for its number."""
-    # What is no object, by somebody's hand, fails when its request is made, and alone.
-    objects = [row for row in rows if row.event and row.payload and isinstance(row.payload, dict)]
-    lacking = {row.event: row for row in objects if not (row.payload or {}).get("cursor")}
-    if not lacking:
-        return rows
-    # An event that is gone was pruned while the delivery was on hold: without a cursor is better than never.
-    numbers = Event.objects.using(alias()).filter(pk__in=list(lacking)).values_list("pk", "seq")
-    epoch = log.load_log().epoch
-    waiting, numbered = set(), []
-    for event, number in numbers:
-        row = lacking[event]
-        if number is None:
-            waiting.add(row.pk)
-            continue
-        row.payload = {**(row.payload or {}), "cursor": str(Cursor(epoch, number))}
-        numbered.append(row)
-    Delivery.objects.using(alias()).bulk_update(numbered, ["payload"])
-    return [row for row in rows if row.pk not in waiting]
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """A waiting delivery with what its request needs."""
+
+    id: uuid.UUID
+    subscription: int
+    confirmation: uuid.UUID | None
+    kind: str
+    payload: Any
+    """The event object; by somebody's hand it may be anything."""
+    due_at: datetime
+    attempts: int
+    lost: int
+    visitor: uuid.UUID | None
+    hit: uuid.UUID | None
+    hit_at: datetime | None
+    event: uuid.UUID | None
+    """`None` where the log has forgotten it, and for a test."""
+    number: int | None
+    """The event's place in the log."""
+    epoch: str | None
+    problem: str = ""
+    """Why the payload cannot be read."""
+    cursor: str | None = None
+    """What the payload is given at the first start."""
+
+    def read(self) -> None:
+        """Take the payload out of its text, and find the cursor that it lacks."""
+        try:
+            self.payload = json.loads(self.payload) if self.payload is not None else None
+        except ValueError as error:
+            logger.exception("Delivery %s cannot be read.", self.id, extra={"action": "callback.error"})
+            self.problem = f"{type(error).__name__}, see the log"
+        if self.number is not None and self.lacks_cursor:
+            self.cursor = str(Cursor(self.epoch or log.load_log().epoch, self.number))
+            self.payload["cursor"] = self.cursor
+
+    @property
+    def lacks_cursor(self) -> bool:
+        """Whether its event is there and has not given it a cursor.
+
+        An event that is gone was pruned while the delivery was on hold: without a cursor is better than never.
+        """
+        # What is no object, by somebody's hand, fails when its request is made, and alone.
+        return self.event is not None and isinstance(self.payload, dict) and not self.payload.get("cursor")
 
 
-def _mark(rows: Iterable[Delivery], owned: Mapping[int, Endpoint]) -> None:
-    """Write `sending`; one statement for each round of leasing that the endpoints come from."""
-    by_token: dict[uuid.UUID, list[uuid.UUID]] = {}
+def _lock(chosen: list[uuid.UUID], *, now: datetime) -> list[Row]:
+    """Lock those that wait and are due, and whose event has its number; what somebody else has locked is left out."""
+    using = alias()
+    reading, sql = _locking(using)
+    connection = connections[using]
+    is_postgres = connection.vendor == "postgresql"
+    keys = chosen if is_postgres else json.dumps([delivery.hex for delivery in chosen])
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [keys, DeliveryState.WAITING, connection.ops.adapt_datetimefield_value(now)])
+        rows = [Row(**values) for values in reading.rows(cursor.fetchall())]
     for row in rows:
-        token = owned[row.subscription_id].lease_token
-        assert token is not None  # noqa: S101 - for the type checker; an owned endpoint has our lease
-        by_token.setdefault(token, []).append(row.pk)
+        row.read()
+    return [row for row in rows if not row.lacks_cursor]
+
+
+@lru_cache(maxsize=8)
+def _locking(using: str) -> tuple[bulk.Reading, str]:
+    """Return how the answer of the statement of `_lock` is read, and the statement."""
+    reading = bulk.Reading(
+        {
+            "id": ("d", Delivery, "id"),
+            "subscription": ("d", Delivery, "subscription_id"),
+            "confirmation": ("d", Delivery, "confirmation_id"),
+            "kind": ("d", Delivery, "kind"),
+            "payload": ("d", Delivery, "payload"),
+            "due_at": ("d", Delivery, "due_at"),
+            "attempts": ("d", Delivery, "attempts"),
+            "lost": ("d", Delivery, "lost"),
+            "visitor": ("c", Confirmation, "visitor_id"),
+            "hit": ("c", Confirmation, "hit_id"),
+            "hit_at": ("h", ReferralHit, "created_at"),
+            "event": ("e", Event, "id"),
+            "number": ("e", Event, "seq"),
+            "epoch": ("l", EventLog, "epoch"),
+        },
+        using=using,
+    )
+    delivery, confirmation, hit, event, head = (
+        model._meta.db_table for model in (Delivery, Confirmation, ReferralHit, Event, EventLog)
+    )
+    is_postgres = connections[using].vendor == "postgresql"
+    sql = f"""
+        SELECT {reading.columns} FROM {delivery} d
+        LEFT JOIN {confirmation} c ON c.id = d.confirmation_id
+        LEFT JOIN {hit} h ON h.id = c.hit_id
+        LEFT JOIN {event} e ON e.id = d.event
+        LEFT JOIN {head} l ON l.id = {EventLog.SINGLETON}
+        WHERE {"d.id = ANY(%s)" if is_postgres else "d.id IN (SELECT value FROM json_each(%s))"}
+        AND d.state = %s AND d.due_at <= %s {"FOR UPDATE OF d SKIP LOCKED" if is_postgres else ""}
+    """  # noqa: S608 - names of our own
+    return reading, sql
+
+
+def _mark(rows: Iterable[Row], owned: Mapping[int, Endpoint]) -> None:
+    """Write `sending`, the lease, and into first attempts the cursor of their event. One update."""
+    using = alias()
+    form = bulk.shape(Delivery, ("id", "attempts", "lease_token", "payload"), using=using)
+    # The payload of `given` is the cursor, as JSON.
+    added = "jsonb_set(d.payload, '{cursor}', given.payload)"
+    if connections[using].vendor != "postgresql":
+        added = "json_set(d.payload, '$.cursor', json(given.payload))"
+    sql = f"""
+        UPDATE {form.table} AS d SET state = %s, attempts = given.attempts, lease_token = given.lease_token,
+            payload = CASE WHEN given.payload IS NULL THEN d.payload ELSE {added} END
+        FROM {form.source} WHERE d.id = given.id
+    """  # noqa: S608 - names of our own
+    marked = []
+    for row in rows:
         row.attempts += 1
-    for token, keys in by_token.items():
-        Delivery.objects.using(alias()).filter(pk__in=keys, state=DeliveryState.WAITING).update(
-            state=DeliveryState.SENDING, attempts=F("attempts") + 1, lease_token=token
-        )
+        marked.append((row.id, row.attempts, owned[row.subscription].lease_token, row.cursor))
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, [DeliveryState.SENDING, form.text(marked)])
 
 
 def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[str, ...]]:
@@ -107,64 +193,36 @@ def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[
     )
     found: dict[int, tuple[str, ...]] = {}
     stale = []
-    for row in rows.order_by("-created_at", "-pk"):
-        found[row.subscription_id] = (*found.get(row.subscription_id, ()), row.value)[:SECRETS_AT_ONCE]
-        if row.last_used_at is None or row.last_used_at < now - USED_EVERY:
-            stale.append(row.pk)
+    known = rows.order_by("-created_at", "-pk").values_list("pk", "subscription_id", "value", "last_used_at")
+    for key, subscription, value, last_used_at in known:
+        found[subscription] = (*found.get(subscription, ()), value)[:SECRETS_AT_ONCE]
+        if last_used_at is None or last_used_at < now - USED_EVERY:
+            stale.append(key)
     if stale:
         SigningSecret.objects.using(alias()).filter(pk__in=stale).update(last_used_at=now)
     return found
 
 
-def _job_of(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...], *, now: datetime) -> Job:
+def _job_of(row: Row, endpoint: Endpoint, secrets: tuple[str, ...], *, now: datetime) -> Job:
     """Return the job; one that fails with `error` where the rows are such that none can be made."""
-    try:
-        return _job(row, endpoint, secrets, now=now)
-    except Exception as error:
-        # Whatever is wrong with one delivery must not keep all others from starting, again and again.
-        logger.exception("Delivery %s cannot be started.", row.pk, extra={"action": "callback.error"})
-        token = endpoint.lease_token
-        assert token is not None  # noqa: S101 - for the type checker; an owned endpoint has our lease
-        return Job(
-            delivery=row.pk,
-            endpoint=endpoint.pk,
-            token=token,
-            number=row.attempts,
-            lost=row.lost,
-            payload=None,
-            facts=Facts(delivery=row.pk, attempt=row.attempts),
-            method="",
-            url="",
-            plain_http=False,
-            headers=[],
-            secrets=(),
-            timeout_s=0,
-            config_version=endpoint.config_version,
-            problem=f"{type(error).__name__}, see the log",
-        )
-
-
-def _job(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...], *, now: datetime) -> Job:
-    subscription = endpoint.subscription
-    hit = row.confirmation.hit if row.confirmation is not None else None
-    visitor = row.confirmation.visitor_id if row.confirmation is not None else None
-    is_reversal_by_get = row.kind == DeliveryKind.REVERSAL and subscription.method == "GET"
-    payload: dict[str, Any] | None = row.payload
     token = endpoint.lease_token
     assert token is not None  # noqa: S101 - for the type checker; an owned endpoint has our lease
+    subscription = endpoint.subscription
+    is_reversal_by_get = row.kind == DeliveryKind.REVERSAL and subscription.method == "GET"
     return Job(
-        delivery=row.pk,
+        delivery=row.id,
         endpoint=endpoint.pk,
         token=token,
         number=row.attempts,
         lost=row.lost,
-        payload=payload,
+        payload=row.payload,
+        confirmation=row.confirmation,
         facts=Facts(
-            delivery=row.pk,
+            delivery=row.id,
             attempt=row.attempts,
-            visitor=visitor,
-            hit=hit.pk if hit is not None else None,
-            hit_at=hit.created_at if hit is not None else None,
+            visitor=row.visitor,
+            hit=row.hit,
+            hit_at=row.hit_at,
             test=row.kind == DeliveryKind.TEST,
         ),
         method=subscription.method,
@@ -175,4 +233,5 @@ def _job(row: Delivery, endpoint: Endpoint, secrets: tuple[str, ...], *, now: da
         timeout_s=subscription.timeout_s,
         config_version=endpoint.config_version,
         waited_s=(now - row.due_at).total_seconds(),
+        problem=row.problem,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.db import router, transaction
 
 from livereferrals import ids
-from livereferrals.events import publisher
+from livereferrals.events import bulk, publisher
 from livereferrals.events.cursors import Cursor
 from livereferrals.events.extras import fields
 from livereferrals.events.models import Event, EventLog, EventType
@@ -84,6 +84,8 @@ class Topic:
 
 
 EVERYTHING = Topic()
+COLUMNS: Final = ("id", "type", "occurred_at", "partner", "link", "link_identifier", "visitor", "user", "data")
+"""What an event has before it has a number."""
 
 
 def append(entry: Entry) -> Event:
@@ -115,6 +117,28 @@ def append_all(entries: Iterable[Entry]) -> list[Event]:
         Event.objects.using(alias).bulk_create(rows)
         publisher.publish_on_commit(alias)
     return rows
+
+
+def write_all(entries: Iterable[Entry]) -> None:
+    """Do the same without rows of Django's in between: for who writes hundreds of events a second. One insert."""
+    alias = router.db_for_write(Event)
+    with transaction.atomic(using=alias, savepoint=False):
+        rows = [
+            (
+                ids.new_uuid(),
+                entry.type,
+                entry.occurred_at,
+                entry.partner,
+                entry.link,
+                entry.link_identifier,
+                entry.visitor,
+                entry.user,
+                fields.data_of(entry, using=alias),
+            )
+            for entry in entries
+        ]
+        bulk.insert(Event, COLUMNS, rows, using=alias)
+        publisher.publish_on_commit(alias)
 
 
 def bounds() -> Bounds:
