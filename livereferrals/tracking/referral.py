@@ -13,6 +13,7 @@ from livereferrals.tracking.models import Visitor
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
     from livereferrals.tracking.models import Partner, ReferralHit, ReferralLink
 
@@ -80,6 +81,19 @@ class Referral:
         It can be given as `visitor=` wherever that is taken. No query, but for the session's own.
         """
         return "" if self._carried is None else visitors.token(self._carried.id)
+
+    def forget(self, response: HttpResponseBase) -> None:
+        """Take from the browser what it is known by: for a withdrawn consent (Y-10).
+
+        What was recorded stays, and belongs to a visitor whom no browser is any more. One query where visitors are kept
+        in the session.
+
+        Args:
+            response: the answer to this request.
+        """
+        visitors.forget(self._request, response)
+        self.__dict__.update(visitor=None, hit=None, _carried=None)
+        self.renewed = False
 
     def renew(self) -> None:
         """Have the answer to this request renew what the browser carries."""
