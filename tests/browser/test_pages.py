@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,6 +15,8 @@ from django.conf import settings
 from playwright.async_api import expect
 
 from livereferrals.dashboard import catalogue
+from livereferrals.dashboard.addresses import address
+from livereferrals.streaming import tokens
 from tests.browser import screen, world
 from tests.browser.conftest import Guard, sign_in
 from tests.servers import daphne_server
@@ -36,6 +39,13 @@ LOOKS: Final = (
 """Each scheme and each width once; all of their combinations where there is time."""
 WINDOWS: Final = ((1280, 800), (768, 600), (390, 844), (360, 640), (320, 256))
 """The last is 1280 x 1024 at 400 %."""
+ACTS: Final = {
+    "confirmation": ("reverse",),
+    "delivery": ("retry", "resend", "cancel"),
+    "endpoint": ("test", "pause", "enable", "replay"),
+}
+"""What can be done on each page that asks before."""
+NOBODY: Final = uuid.UUID(int=0)
 STEPS: Final = 200
 """More presses of Tab than any page has stops."""
 SPACED: Final = """() => {
@@ -170,6 +180,24 @@ async def test_page_is_walked_by_keyboard_alone(page: Page, site: Site, name: st
         stops.append(stop)
     assert stops[0]["html"].startswith('<a class="lr-skip"')
     assert len(stops) >= reachable
+
+
+async def test_questions_and_refusals_are_accessible_in_each_look(page: Page, site: Site, guard: Guard) -> None:
+    """dashboard-32, dashboard-45: every page that asks before it acts, and those that say no"""
+    guard.tolerate("404")
+    token = (await database_sync_to_async(tokens.issue)(name=world.LONG))[0]
+    acts = {name: [f"{site.paths[name]}{act}/" for act in found] for name, found in ACTS.items()}
+    asking = [*itertools.chain(*acts.values()), address("token_new"), address("dry_run")]
+    asking += [address(name, token.pk) for name in ("token_rotate", "token_revoke")]
+    for path in (*asking, address("link", NOBODY)):
+        answer = await page.goto(site.server.url(path))
+        assert answer is not None
+        assert answer.status == (404 if str(NOBODY) in path else 200), path
+        for scheme, width in LOOKS:
+            await page.emulate_media(color_scheme=scheme)
+            await page.set_viewport_size({"width": width, "height": 800})
+            assert await screen.violations(page) == [], f"{path}, {scheme}, {width} px"
+            assert await screen.sideways(page) <= 0, f"{path}, {width} px"
 
 
 async def test_pages_are_whole_without_script(site: Site, browser: Browser, guard: Guard) -> None:
