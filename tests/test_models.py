@@ -23,6 +23,8 @@ from livereferrals.dashboard.models import (
     HourlyLinkTotal,
     HourlyPartnerTotal,
     HourlyTotal,
+    MonthlyLinkTotal,
+    MonthlyPartnerTotal,
     RollupState,
 )
 from livereferrals.events.models import Event, EventLog
@@ -126,6 +128,8 @@ BREACHES: dict[str, Callable[[], object]] = {
     "lr_rollup_singleton": lambda: RollupState.objects.create(id=2),
     "lr_hourly_one": lambda: twice(HourlyTotal, starts_at=timezone.now()),
     "lr_daily_one": lambda: twice(DailyTotal, day="2026-11-21"),
+    "lr_monthly_partner_one": lambda: twice(MonthlyPartnerTotal, month="2026-11-01", partner="AAAAAAAA"),
+    "lr_monthly_link_one": lambda: twice(MonthlyLinkTotal, month="2026-11-01", link=ids.new_uuid()),
     "lr_daily_partner_one": lambda: twice(DailyPartnerTotal, day="2026-11-21", partner="AAAAAAAA"),
     "lr_daily_link_one": lambda: twice(DailyLinkTotal, day="2026-11-21", link=ids.new_uuid()),
     "lr_hourly_partner_one": lambda: twice(HourlyPartnerTotal, starts_at=timezone.now(), partner="AAAAAAAA"),

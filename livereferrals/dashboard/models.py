@@ -1,4 +1,4 @@
-"""Rollups: what adds up, by hour and by day over all, by day and partner, by day and link; of the last hours by hour too.
+"""Rollups: what adds up, by hour and day over all, by day and month of partner and link; of the last hours by hour too.
 
 They hold exactly the events up to the cursor in `RollupState`; what is shown adds the tail after it. Rows with an empty
 trigger and currency count hits, visitors and claims; the others count the confirmations of one trigger and currency.
@@ -103,6 +103,36 @@ class DailyLinkTotal(Totals):
 
     def __str__(self) -> str:
         return f"{self.link} {self.day}"
+
+
+class MonthlyPartnerTotal(Totals):
+    """Totals of one partner, by the month: who brought most in a year is asked of all partners at once."""
+
+    month = models.DateField(help_text="Its first day.")
+    partner = models.CharField(max_length=8, help_text="The partner's uid.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["month", "partner", "trigger", "currency"], name="lr_monthly_partner_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.partner} {self.month:%Y-%m}"
+
+
+class MonthlyLinkTotal(Totals):
+    """Totals of one link, by the month."""
+
+    month = models.DateField(help_text="Its first day.")
+    link = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["month", "link", "trigger", "currency"], name="lr_monthly_link_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.link} {self.month:%Y-%m}"
 
 
 class HourlyPartnerTotal(Totals):

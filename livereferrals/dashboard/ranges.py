@@ -89,6 +89,11 @@ def day_of(moment: datetime, *, zone: tzinfo) -> date:
     return moment.astimezone(zone).date()
 
 
+def next_month(day: date) -> date:
+    """Return the first day of the month after the day's."""
+    return (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+
+
 def midnight(day: date, *, zone: tzinfo) -> datetime:
     """Return the beginning of the zone's day, in UTC. Days of 23 and 25 hours come out whole."""
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)

@@ -61,11 +61,18 @@ class Reach:
     recent: datetime
     """From when on there are rows by the hour of partners and links."""
 
+    def since(self, model: type[models.Model]) -> date | None:
+        """Return the first day, or the first day of the first month, of rows by these that are whole; else nothing."""
+        time = rollups.PLACES[model][-1]
+        if time == "month" and self.days.day > 1:
+            return ranges.next_month(self.days)
+        return None if time == "starts_at" else self.days
+
     def covers(self, model: type[models.Model], key: Key) -> bool:
         """Whether the row's hour or day is wholly in the log."""
         moment = key[len(rollups.PLACES[model]) - 1]
-        if rollups.PLACES[model][-1] == "day":
-            return bool(moment >= self.days)
+        if (since := self.since(model)) is not None:
+            return bool(moment >= since)
         return bool(moment >= self.hours and (model not in rollups.RECENT or moment >= self.recent))
 
 
@@ -143,8 +150,8 @@ def _stored(model: type[models.Model], reach: Reach, alias: str) -> dict[Key, Su
 
 def _covered(model: type[models.Model], reach: Reach, alias: str) -> models.QuerySet[Any]:
     rows = model._default_manager.using(alias)
-    if rollups.PLACES[model][-1] == "day":
-        return rows.filter(day__gte=reach.days)
+    if (since := reach.since(model)) is not None:
+        return rows.filter(**{f"{rollups.PLACES[model][-1]}__gte": since})
     return rows.filter(starts_at__gte=max(reach.hours, reach.recent) if model in rollups.RECENT else reach.hours)
 
 

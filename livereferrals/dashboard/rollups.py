@@ -17,13 +17,15 @@ from livereferrals.dashboard.models import (
     HourlyLinkTotal,
     HourlyPartnerTotal,
     HourlyTotal,
+    MonthlyLinkTotal,
+    MonthlyPartnerTotal,
     RollupState,
 )
 from livereferrals.events import log
 from livereferrals.tracking.models import Confirmation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from livereferrals.dashboard.deltas import Delta, Sums, Told
@@ -40,6 +42,8 @@ PLACES: dict[type[models.Model], tuple[str, ...]] = {
     DailyTotal: ("day",),
     DailyPartnerTotal: ("partner", "day"),
     DailyLinkTotal: ("link", "day"),
+    MonthlyPartnerTotal: ("partner", "month"),
+    MonthlyLinkTotal: ("link", "month"),
     HourlyPartnerTotal: ("partner", "starts_at"),
     HourlyLinkTotal: ("link", "starts_at"),
 }
@@ -151,25 +155,29 @@ def sums_of(events: Iterable[Told], *, recent: datetime, using: str) -> Totals:
     def day(delta: Delta) -> tuple[Any, ...]:
         return (ranges.day_of(delta.moment, zone=zone), *kind(delta))
 
-    def partner_day(delta: Delta) -> tuple[Any, ...] | None:
-        return (delta.partner, *day(delta)) if delta.partner else None
+    def month(delta: Delta) -> tuple[Any, ...]:
+        return (ranges.day_of(delta.moment, zone=zone).replace(day=1), *kind(delta))
 
-    def link_day(delta: Delta) -> tuple[Any, ...] | None:
-        return (delta.link, *day(delta)) if delta.link else None
+    def recent_hour(delta: Delta) -> tuple[Any, ...] | None:
+        return hour(delta) if delta.moment >= recent else None
 
-    def partner_hour(delta: Delta) -> tuple[Any, ...] | None:
-        return (delta.partner, *hour(delta)) if delta.partner and delta.moment >= recent else None
+    def of(owner: str, time: Callable[[Delta], tuple[Any, ...] | None]) -> Callable[[Delta], tuple[Any, ...] | None]:
+        def key(delta: Delta) -> tuple[Any, ...] | None:
+            found = getattr(delta, owner)
+            rest = time(delta) if found else None
+            return None if rest is None else (found, *rest)
 
-    def link_hour(delta: Delta) -> tuple[Any, ...] | None:
-        return (delta.link, *hour(delta)) if delta.link and delta.moment >= recent else None
+        return key
 
-    buckets = {
+    buckets: dict[type[models.Model], Callable[[Delta], tuple[Any, ...] | None]] = {
         HourlyTotal: hour,
         DailyTotal: day,
-        DailyPartnerTotal: partner_day,
-        DailyLinkTotal: link_day,
-        HourlyPartnerTotal: partner_hour,
-        HourlyLinkTotal: link_hour,
+        DailyPartnerTotal: of("partner", day),
+        DailyLinkTotal: of("link", day),
+        MonthlyPartnerTotal: of("partner", month),
+        MonthlyLinkTotal: of("link", month),
+        HourlyPartnerTotal: of("partner", recent_hour),
+        HourlyLinkTotal: of("link", recent_hour),
     }
     return {model: deltas.add_up(found, bucket=bucket) for model, bucket in buckets.items()}
 

@@ -7,10 +7,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Sum
+from django.db.models import Q
 from django.utils import timezone
 
-from livereferrals.dashboard import deltas, ranges, rollups
+from livereferrals.dashboard import adding, deltas, ranges, rollups
 from livereferrals.dashboard.deltas import COLUMNS, Sums
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
@@ -19,6 +19,8 @@ from livereferrals.dashboard.models import (
     HourlyLinkTotal,
     HourlyPartnerTotal,
     HourlyTotal,
+    MonthlyLinkTotal,
+    MonthlyPartnerTotal,
 )
 from livereferrals.events.models import Event
 from livereferrals.tracking.models import ReferralLink
@@ -26,6 +28,7 @@ from livereferrals.tracking.models import ReferralLink
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Collection, Hashable, Mapping
+    from datetime import date
 
     from django.db.models import Model, QuerySet
 
@@ -103,10 +106,9 @@ class Source:
         They are as many more as the tail can have thrown out or brought in; who asks for their sums has the right order.
         """
         fresh = {bucket for bucket, _ in self._of_tail(span, whose=whose, by=by, only=None)}
-        rows, _ = _rows(span, whose=whose, by=by)
-        found = rows.order_by().values(str(by)).annotate(first=Sum("confirmations"), second=Sum("hits"))
-        names = found.order_by("-first", "-second", str(by)).values_list(str(by), flat=True)
-        return [*dict.fromkeys([*names[: count + len(fresh)], *fresh])]
+        parts, _ = _parts(span, whose=whose, by=by)
+        names = adding.first(parts, str(by), ("confirmations", "hits"), count=count + len(fresh))
+        return [*dict.fromkeys([*names, *fresh])]
 
     @cached_property
     def _tail(self) -> list[Delta]:
@@ -138,20 +140,46 @@ class Source:
 
 def _rolled_up(span: Span, *, whose: Whose, by: By, only: Collection[Any] | None) -> dict[Key, Sums]:
     """Return the sums of rollup rows. One query; `SUM` in the database, over whole numbers."""
-    rows, time = _rows(span, whose=whose, by=by)
+    parts, time = _parts(span, whose=whose, by=by)
     column = {By.TOTAL: "", By.HOUR: time, By.DAY: time}.get(by, str(by))
     if only is not None:
-        rows = rows.filter(**{f"{column}__in": list(only)})
+        parts = [rows.filter(**{f"{column}__in": list(only)}) for rows in parts]
     names = (column, "currency") if column else ("currency",)
-    of = {f"sum_{name}": Sum(name) for name in COLUMNS}
     bucket = _bucket_of_row(by, time)
     totals: dict[Key, Sums] = {}
-    for row in rows.order_by(*names).values(*names).annotate(**of).values_list(*names, *of):
+    for row in adding.sums(parts, names, COLUMNS):
         key = (bucket(row[0]) if column else "", row[len(names) - 1])
         # PostgreSQL's SUM of bigint is a numeric.
         more = Sums(**dict(zip(COLUMNS, map(int, row[len(names) :]), strict=True)))
         totals[key] = totals.get(key, Sums()) + more
     return totals
+
+
+def _parts(span: Span, *, whose: Whose, by: By) -> tuple[list[QuerySet[Any]], str]:
+    """Return the rows that know these numbers, in one part or two, and the name of their column of time.
+
+    Of all partners or links at once the whole months of a long span are read by the month: a year by the day is a row for
+    each day of each of them.
+    """
+    rows, time = _rows(span, whose=whose, by=by)
+    months = _months(span) if by in MONTHLY and time == "day" else None
+    if months is None:
+        return [rows], time
+    since, until = months
+    monthly = _narrowed(MONTHLY[by], whose).filter(month__gte=since, month__lt=until)
+    return [monthly, rows.filter(Q(day__lt=since) | Q(day__gte=until))], time
+
+
+def _months(span: Span) -> tuple[date, date] | None:
+    """Return the first day of the first whole month and of the one after the last, where there are two at least."""
+    zone = timezone.get_default_timezone()
+    first, beyond = ranges.day_of(span.start, zone=zone), ranges.day_of(span.end, zone=zone)
+    since = first if first.day == 1 else ranges.next_month(first)
+    until = beyond.replace(day=1)
+    return (since, until) if ranges.next_month(since) < until else None
+
+
+MONTHLY: dict[By, type[Model]] = {By.PARTNER: MonthlyPartnerTotal, By.LINK: MonthlyLinkTotal}
 
 
 def _rows(span: Span, *, whose: Whose, by: By) -> tuple[QuerySet[Any], str]:
@@ -178,7 +206,7 @@ def _narrowed(model: type[Model], whose: Whose) -> QuerySet[Any]:
         return rows.filter(link=whose.link)
     if whose.partners is None:
         return rows
-    if model in {HourlyLinkTotal, DailyLinkTotal}:
+    if model in {HourlyLinkTotal, DailyLinkTotal, MonthlyLinkTotal}:
         return rows.filter(link__in=ReferralLink.objects.filter(partner__uid__in=whose.partners).values("pk"))
     return rows.filter(partner__in=whose.partners)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from livereferrals.dashboard import rollups, statistics
 from livereferrals.dashboard.models import HourlyPartnerTotal
-from livereferrals.dashboard.ranges import Range, span_of
+from livereferrals.dashboard.ranges import HOUR, Dates, Range, span_of
 from livereferrals.dashboard.sources import By, Whose
 from livereferrals.dashboard.statistics import Figures, Numbers
 from livereferrals.events import log
@@ -248,6 +248,35 @@ def test_whole_days_are_read_by_the_day(chosen: Range, table: str) -> None:
         found = figures.numbers(span)
     assert found.hits == {Range.MONTH: 3, Range.TODAY: 1, Range.DAY: 1}[chosen]
     assert f'FROM "livereferrals_{table}"' in seen.captured_queries[0]["sql"]
+
+
+@pytest.mark.parametrize("by", [By.PARTNER, By.LINK])
+@pytest.mark.parametrize(
+    ("first", "last"), [("2025-11-15", "2026-11-21"), ("2026-01-01", "2026-10-31"), ("2026-08-31", "2026-11-01")]
+)
+def test_long_spans_of_all_partners_are_read_by_the_month(by: By, first: str, last: str) -> None:
+    """performance P19: and come to what the days come to, with what is not rolled up yet"""
+    links = [make_link() for _ in range(3)]
+    chosen = Dates(first=date.fromisoformat(first), last=date.fromisoformat(last))
+    span = span_of(chosen, now=NOW, zone=timezone.get_default_timezone())
+    edges = [span.start, span.start - HOUR / 2, span.end, span.end - HOUR / 2]
+    for number, at in enumerate([*edges, *(span.start + timedelta(days=17 * step) for step in range(26))]):
+        makers.confirmed(links[number % 2], at=at, amount="1.50", currency="EUR")
+        makers.hit(links[number % 3], at=at)
+        if number == 20:
+            rollups.advance()
+    figures = Figures(log.bounds())
+    keys = {link.partner.uid if by is By.PARTNER else link.pk: link for link in links if link.partner}
+    whole = {
+        key: figures.numbers(span, whose=Whose(link=link.pk) if by is By.LINK else Whose(partners=frozenset({key})))
+        for key, link in keys.items()
+    }
+    with CaptureQueriesContext(connection) as seen:
+        leaders = figures.leaders(span, by=by, count=2)
+    assert sum(f"livereferrals_monthly{by}total" in each["sql"] for each in seen.captured_queries) == 2
+    assert figures.divided(span, by=by) == whole
+    ranked = sorted(whole, key=lambda key: (-whole[key].confirmations, -whole[key].hits, str(key)))
+    assert leaders == [(key, whole[key]) for key in ranked[:2]]
 
 
 def test_numbers_need_few_queries_however_much_there_is(django_assert_max_num_queries):
