@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
@@ -14,6 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     from django.apps.registry import Apps
+
+
+logger = logging.getLogger(__name__)
 
 
 class LiveReferralsConfig(AppConfig):
@@ -40,6 +44,20 @@ class LiveReferralsConfig(AppConfig):
         registry.connect_all()
         revocation.connect()
         link_cache.connect()
+        _tell_old_settings()
+
+
+def _tell_old_settings() -> None:
+    """Say once, at the start, that an older package's settings are read (O-10); no request says it again."""
+    from livereferrals import conf
+
+    names = conf.old_settings()
+    if names:
+        logger.info(
+            "Settings of an older package are read: %s. See docs/settings.md for their new names.",
+            ", ".join(names),
+            extra={"action": "settings.old"},
+        )
 
 
 def _make_log(*, using: str, apps: Apps = global_apps, **kwargs: object) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING
+
 import pytest
+from django.apps import apps
 from django.core.management.sql import emit_post_migrate_signal
 from django.db.migrations.state import ProjectState
 
 from livereferrals.events.models import EventLog
+
+if TYPE_CHECKING:
+    from django.test import Client
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -30,3 +38,25 @@ def test_another_databases_migration_is_not_ours() -> None:
     EventLog.objects.all().delete()
     emit_post_migrate_signal(verbosity=0, interactive=False, db="elsewhere", apps=ProjectState().apps)
     assert not EventLog.objects.exists()
+
+
+def test_old_settings_are_told_of_once_at_the_start(
+    settings: Settings, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """O-10: and by no request, neither in the log nor as a warning"""
+    settings.AFFILIATE_QUERY_STRING_KEY = "aid"
+    settings.DJANGO_REFERRALS_SETTINGS = {"COOKIE_KEY": "rk"}
+    with caplog.at_level(logging.DEBUG, logger="livereferrals"):
+        apps.get_app_config("livereferrals").ready()
+        client.get("/ref/nobody")
+        client.get("/?aid=nobody")
+    told = [record.message for record in caplog.records if "older package" in record.message]
+    names = "AFFILIATE_QUERY_STRING_KEY, DJANGO_REFERRALS_SETTINGS"
+    assert told == [f"Settings of an older package are read: {names}. See docs/settings.md for their new names."]
+
+
+def test_new_settings_alone_are_nothing_to_tell_of(caplog: pytest.LogCaptureFixture) -> None:
+    """O-10"""
+    with caplog.at_level(logging.DEBUG, logger="livereferrals"):
+        apps.get_app_config("livereferrals").ready()
+    assert "older package" not in caplog.text

@@ -241,6 +241,11 @@ def old_values() -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def old_settings() -> tuple[str, ...]:
+    """Return the names of the older packages' settings that are there."""
+    return tuple(name for name in OLD_SETTINGS if hasattr(django_settings, name))
+
+
 def excluded_paths() -> tuple[str, ...]:
     """Return the beginnings of paths, below the script name, on which no parameter is caught (P-28)."""
     own = settings.EXCLUDE_PATHS
