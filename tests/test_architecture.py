@@ -30,7 +30,7 @@ MAX_LINES = 300
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own commands
-        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=55, check=False
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=240, check=False
     )
 
 

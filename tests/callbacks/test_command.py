@@ -50,7 +50,7 @@ def test_once_makes_what_is_due_for_one_endpoint_says_a_line_for_each_and_ends(s
     deliveries = [owe(mine), owe(mine)]
     left = owe(other)
     process = start("--once", "--endpoint", str(mine.pk), "--concurrency", "1", LOGGING={"version": 1})
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     assert {row.state for row in Delivery.objects.filter(subscription=mine)} == {"delivered"}
     assert Delivery.objects.get(pk=left.pk).attempts == 0
@@ -80,7 +80,7 @@ def test_sigterm_lets_requests_end_and_the_health_file_goes(sink: PartnerSink, t
         assert told["pid"] == process.pid
         assert "livereferrals_callback_in_flight 24.0" in scrape(port)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=240)
     finally:
         process.kill()
         process.wait()
@@ -100,7 +100,7 @@ def scrape(port: int) -> str:
 
 @pytest.mark.parametrize(
     ("signals", "grace_s"),
-    [([signal.SIGTERM], 1), ([signal.SIGTERM, signal.SIGINT], 20)],
+    [([signal.SIGTERM], 1), ([signal.SIGTERM, signal.SIGINT], 28)],
     ids=["at-the-bound", "at-a-second-signal"],
 )
 def test_hanging_requests_end_with_the_worker_and_are_due_again(
@@ -116,7 +116,7 @@ def test_hanging_requests_end_with_the_worker_and_are_due_again(
         sink.wait_for(8)
         for number in signals:
             process.send_signal(number)
-        _, errors = process.communicate(timeout=15)
+        _, errors = process.communicate(timeout=25)
     finally:
         process.kill()
         process.wait()
@@ -200,7 +200,7 @@ def test_worker_works_without_the_prometheus_client(sink: PartnerSink) -> None:
         "except CommandError as error: print(error)\n"
     )
     done = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", code], env=server_environment(), capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], env=server_environment(), capture_output=True, text=True, timeout=240, check=True
     )
     assert "pip install livereferrals[metrics]" in done.stdout
     wait_for_state(delivery, DeliveryState.DELIVERED)

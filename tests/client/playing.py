@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.protocol.scripts import Message, Run
 
 
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 QUICK: Message = {"base_s": 0.02, "cap_s": 0.1}
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "lrf_abc_verysecret"
-ENDED_WITHIN_S = 20
+ENDED_WITHIN_S = 120
 
 
 def start(url: str, *arguments: str, cwd: Path, token: str = TOKEN) -> subprocess.Popen[str]:

@@ -95,6 +95,6 @@ def test_server_and_worker_say_that_they_live_and_part_in_peace() -> None:
             )
         finally:
             worker.send_signal(signal.SIGTERM)
-            worker.wait(timeout=30)
+            worker.wait(timeout=240)
         assert not ProcessStatus.objects.filter(kind="worker").exists()
     assert not ProcessStatus.objects.exists()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TIMEOUT_S = 50
+TIMEOUT_S = 240
 
 
 def in_threads(acts: Sequence[Callable[[], T]]) -> list[T]:

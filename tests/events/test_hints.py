@@ -45,7 +45,7 @@ def append_elsewhere(redis_url: str) -> None:
         cwd=ROOT,
         env=server_environment(redis_url=redis_url),
         check=True,
-        timeout=50,
+        timeout=240,
     )
 
 

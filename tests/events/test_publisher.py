@@ -176,7 +176,7 @@ def test_a_forked_child_numbers_by_itself_and_has_a_name_of_its_own() -> None:
     environment = server_environment()
     command = [sys.executable, "-c", FORK]
     done = subprocess.run(  # noqa: S603 - our own command
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     names = json.loads(done.stdout)

@@ -108,7 +108,7 @@ def test_two_processes_that_confirm_at_once_owe_one_delivery(hit: ReferralHit) -
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        answers = [process.communicate(timeout=60)[0].strip() for process in processes]
+        answers = [process.communicate(timeout=240)[0].strip() for process in processes]
     finally:
         for process in processes:
             process.kill()

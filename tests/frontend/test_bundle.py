@@ -68,9 +68,9 @@ def test_committed_bundle_is_what_the_sources_give(npm: str, tmp_path: Path) -> 
         )
 
 
-@pytest.mark.parametrize("script", ["test", "types", "lint"])
-def test_scripts_of_the_workspace_pass(npm: str, script: str) -> None:
-    done = run(npm, "run", "--silent", script)
+def test_tests_of_the_workspace_pass(npm: str) -> None:
+    """Its other scripts are `make lint` and `make types`."""
+    done = run(npm, "run", "--silent", "test")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -99,7 +99,7 @@ def test_packed_client_is_used_by_its_name(packed: Path, scripted: ScriptedServe
         ["node", str(script), scripted.url("three events"), str(tmp_path / "cursor")],  # noqa: S607 - wherever it is
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -175,7 +175,7 @@ def base(host: Host, uid: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     finally:
         # Not SIGINT: whoever runs in the background of a shell ignores it, and so do its children.
         process.terminate()
-        process.wait(20)
+        process.wait(240)
 
 
 def answers(address: str) -> bool:

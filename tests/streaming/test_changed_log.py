@@ -128,7 +128,7 @@ async def test_event_of_a_writer_killed_before_the_numbering_comes_once(uvicorn:
         await client.until("caught_up")
         command = [sys.executable, "-c", DIES, reader.partner.uid]
         done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, env=os.environ | environment, check=False, timeout=60
+            subprocess.run, command, cwd=ROOT, env=os.environ | environment, check=False, timeout=240
         )
         assert done.returncode == -9
         await client.until_events(1)

@@ -48,7 +48,7 @@ def rivals() -> Iterator[list[subprocess.Popen[str]]]:
         assert [answer_of(process) for process in running] == ["ready"] * RIVALS
         yield running
         for process in running:
-            process.communicate(timeout=30)
+            process.communicate(timeout=240)
         assert [process.returncode for process in running] == [0] * RIVALS
     finally:
         for process in running:
