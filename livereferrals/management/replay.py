@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,13 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("--partner", metavar="UID", help="The partner whose deliveries are meant.")
     parser.add_argument("--trigger", metavar="NAME", help="Only those of its subscription to this trigger.")
+    parser.add_argument(
+        "--subscription", type=int, metavar="N", help="One subscription, by its number, in place of both."
+    )
     parser.add_argument("--since", metavar="TIME", help="From when the confirmations were made: 2026-05-01T12:00.")
     parser.add_argument("--until", metavar="TIME", help="To when; default: now.")
     parser.add_argument("--delivered", action="store_true", help="Also what was delivered: the partner gets it again.")
     parser.add_argument(
         "--rate", type=int, default=replaying.USUAL_RATE, metavar="N", help="Calls a second; default: %(default)s."
     )
-    parser.add_argument("--yes", action="store_true", help="Do it; without it the command says what it would do.")
+    parser.add_argument(
+        "--yes", action="store_true", help="Do it; else a person at a terminal is asked, and a script told."
+    )
     parser.add_argument("--list", action="store_true", help="Print the replays that are running.")
     parser.add_argument("--stop", metavar="ID", help="End a replay, by the id that --list prints.")
 
@@ -52,9 +58,9 @@ def handle(options: dict[str, Any], stdout: OutputWrapper) -> None:
 
 
 def _replay(options: dict[str, Any], stdout: OutputWrapper) -> None:
-    if not (options["partner"] and options["since"]):
-        raise CommandError("Say whose deliveries and from when: --partner UID --since TIME.")
-    subscriptions = _subscriptions(options["partner"], options["trigger"])
+    if not ((options["partner"] or options["subscription"]) and options["since"]):
+        raise CommandError("Say whose deliveries and from when: --partner UID --since TIME, or --subscription N.")
+    subscriptions = _subscriptions(options)
     since = _moment(options["since"])
     until = _moment(options["until"]) if options["until"] else timezone.now()
     spans = [
@@ -70,10 +76,19 @@ def _replay(options: dict[str, Any], stdout: OutputWrapper) -> None:
             wanted.append((row, span))
     if not wanted:
         stdout.write("There is nothing to replay in this time.")
-    elif not options["yes"]:
+    elif not (options["yes"] or _agreed(stdout)):
         stdout.write(f"Nothing was done. Add --yes to make these calls, {options['rate']} a second for each line.")
     else:
         _begin(wanted, options["rate"], stdout)
+
+
+def _agreed(stdout: OutputWrapper) -> bool:
+    """Ask whoever sits at the terminal; where nobody does, the answer is no."""
+    if not sys.stdin.isatty():
+        return False
+    stdout.write("Make these calls? [y/N] ", ending="")
+    stdout.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _begin(wanted: list[tuple[Subscription, replaying.Span]], rate: int, stdout: OutputWrapper) -> None:
@@ -99,15 +114,24 @@ def _stop(text: str, stdout: OutputWrapper) -> None:
     stdout.write("Stopped." if replaying.stop(row, by=None) else "It had ended already.")
 
 
-def _subscriptions(uid: str, trigger: str | None) -> list[Subscription]:
+def _subscriptions(options: dict[str, Any]) -> list[Subscription]:
+    rows = Subscription.objects.filter(archived_at__isnull=True).exclude(callback_url="").select_related("partner")
+    if options["subscription"]:
+        rows = rows.filter(pk=options["subscription"])
+    else:
+        rows = rows.filter(partner=_partner(options["partner"]))
+        rows = rows.filter(trigger=options["trigger"]) if options["trigger"] else rows
+    found = list(rows)
+    if not found:
+        raise CommandError("There is no such subscription that is called.")
+    return found
+
+
+def _partner(uid: str) -> Partner:
     partner = Partner.objects.filter(uid=uid).first()
     if partner is None:
         raise CommandError(f"There is no partner {uid!r}.")
-    rows = partner.subscriptions.filter(archived_at__isnull=True).exclude(callback_url="").select_related("partner")
-    found = list(rows.filter(trigger=trigger) if trigger else rows)
-    if not found:
-        raise CommandError("The partner has no such subscription that is called.")
-    return found
+    return partner
 
 
 def _moment(text: str) -> datetime:

@@ -133,7 +133,7 @@ def test_replay_that_cannot_be_is_refused_with_a_reason(case: str, monkeypatch: 
 
 @pytest.mark.django_db(transaction=True)
 def test_worker_replays_with_the_same_ids(sink: PartnerSink) -> None:
-    """callback-F57: the partner can tell that they are repeats."""
+    """callback-F57, O-06: the partner can tell that they are repeats."""
     subscription = subscribe(sink.url())
     rows = [owe(subscription) for _ in range(3)]
     with running_worker():
@@ -170,6 +170,23 @@ def test_command_says_what_it_would_do_and_does_it_when_told() -> None:
     assert "ended already" in said("replay", "--stop", str(replay.pk))
     assert "nothing to replay" in said("replay", "--partner", uid, "--since", "2020-01-01", "--until", "2020-01-02")
     assert "2 calls" in said("replay", "--partner", uid, "--since", "2020-01-01", "--trigger", subscription.trigger)
+    assert "2 calls" in said("replay", "--subscription", str(subscription.pk), "--since", "2020-01-01")
+
+
+@pytest.mark.parametrize(
+    ("answer", "begun"), [("y\n", True), ("n\n", False), ("", False)], ids=["yes", "no", "nothing"]
+)
+def test_command_asks_whoever_sits_at_the_terminal(answer: str, begun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O-06: it shows the number first"""
+    subscription = make_subscription()
+    ended(subscription, 2)
+    terminal = StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    out = StringIO()
+    call_command("livereferrals", "replay", "--subscription", str(subscription.pk), "--since", "2020-01-01", stdout=out)
+    assert out.getvalue().index("2 calls") < out.getvalue().index("Make these calls? [y/N]")
+    assert Replay.objects.exists() is begun
 
 
 @pytest.mark.parametrize(
@@ -182,8 +199,9 @@ def test_command_says_what_it_would_do_and_does_it_when_told() -> None:
         ["--partner", "{uid}", "--since", "2020-01-01", "--trigger", "No such"],
         ["--partner", "{uid}", "--since", "2020-01-01", "--yes", "--rate", "0"],
         ["--stop", "x"],
+        ["--subscription", "999999", "--since", "2020-01-01"],
     ],
-    ids=["partner", "nobody", "time", "month", "trigger", "rate", "stop"],
+    ids=["partner", "nobody", "time", "month", "trigger", "rate", "stop", "subscription"],
 )
 def test_command_that_cannot_be_done_says_why(words: list[str]) -> None:
     """callback-F57: a clear error, and nothing is begun."""
