@@ -102,7 +102,8 @@ def _drop_own(table: str, column: str) -> None:
     with connection.cursor() as cursor:
         constraints = connection.introspection.get_constraints(cursor, table)
     for name, told in constraints.items():
-        if told["columns"][:1] != [column] or not told["index"]:
+        # A unique constraint does not count as an index there, and has one.
+        if told["columns"][:1] != [column] or not (told["index"] or told["unique"]):
             continue
         if told["unique"]:
             _execute(f'ALTER TABLE {table} DROP CONSTRAINT IF EXISTS "{name}"')
