@@ -9,7 +9,7 @@ from django.db import router, transaction
 
 from livereferrals.api import given
 from livereferrals.tracking.models import Confirmation
-from livereferrals.triggers import confirming
+from livereferrals.triggers import confirming, firings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,7 +39,8 @@ def confirm(
 ) -> Result:
     """Confirm a trigger for a request, a visitor, a user or a hit; idempotent by `reference` (N-01).
 
-    In the caller's transaction, where there is one. A "no" is a result with its reason.
+    In the caller's transaction, where there is one. A "no" is a result with its reason, and stands in the inspector as
+    the decisions of triggers do.
 
     Args:
         trigger: the trigger's name in the settings.
@@ -61,7 +62,7 @@ def confirm(
     what = given.conversion(
         trigger, reference=reference, amount=amount, currency=currency, occurred_at=occurred_at, extra=extra
     )
-    return confirming.confirm(what, who)
+    return firings.watched(what.trigger, confirm, lambda: confirming.confirm(what, who))
 
 
 async def aconfirm(

@@ -19,7 +19,6 @@ A host's column is an `ExtraColumn` anywhere in its code, named in its settings:
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -31,7 +30,7 @@ from livereferrals.dashboard import snapshots
 from livereferrals.dashboard.tables import Cell as Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from django.utils.functional import _StrPromise
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.viewpoints import Viewpoint
 
 Row = TypeVar("Row", bound=Model)
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -105,38 +105,36 @@ class _Guarded:
 
     def __init__(self, column: ExtraColumn, rows: Sequence[Any]) -> None:
         self._column = column
-        self._failed = False
-        self._found: Mapping[Any, Any] = {}
-        self._cells: dict[Any, Cell] = {}
-        looked_up = False
-        with self._noting():
-            # All at once: on PostgreSQL a savepoint for each cell would be a hundred statements for a page.
-            if column.look_up is not None and rows:
-                self._found = column.look_up(rows)
-            looked_up = True
-            self._cells = {row.pk: column.cell(row, self._found.get(row.pk)) for row in rows}
-        if not looked_up:
-            self._cells = {row.pk: FAILED for row in rows}
+        self._logged = False
+        self._found: Mapping[Any, Any] | None = None
+        """What was looked up; nothing: that raised."""
+        # All at once: on PostgreSQL a savepoint for each cell would be a hundred statements for a page.
+        self._cells = self._tried(lambda: self._read(rows)) or {}
 
     def cell(self, row: Any) -> Cell:
         """Return the row's cell."""
-        with self._noting():
-            return self._cells.get(row.pk) or self._column.cell(row, self._found.get(row.pk))
-        return FAILED
+        found = self._found
+        if found is None:
+            return FAILED
+        return self._cells.get(row.pk) or self._tried(lambda: self._column.cell(row, found.get(row.pk))) or FAILED
 
-    @contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Go on where the host's code raises; log it once for all rows."""
+    def _read(self, rows: Sequence[Any]) -> dict[Any, Cell]:
+        look_up = self._column.look_up
+        self._found = found = look_up(rows) if look_up is not None and rows else {}
+        return {row.pk: self._column.cell(row, found.get(row.pk)) for row in rows}
+
+    def _tried(self, act: Callable[[], T]) -> T | None:
+        """Return what the host's code returns, nothing where it raises; that is logged once for all rows."""
         try:
             with snapshots.apart():
-                yield
+                return act()
         except Exception:
-            if not self._failed:
+            if not self._logged:
                 key = self._column.key
-                logger.exception(
-                    "The column %s of the host raised.", key, extra={"action": "column.failed", "column": key}
-                )
-            self._failed = True
+                facts = {"action": "column.failed", "column": key}
+                logger.exception("The column %s of the host raised.", key, extra=facts)
+            self._logged = True
+            return None
 
 
 def extra_columns(listing: str, *, rights: Rights) -> tuple[ExtraColumn, ...]:

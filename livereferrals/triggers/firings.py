@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -175,15 +176,26 @@ class Recorder:
 
 
 _AWAY: Final = {"action": "firings.away"}
+_deciding: Final[ContextVar[str]] = ContextVar("livereferrals_deciding", default="")
+"""The trigger that is just decided on."""
 recorder: Final = Recorder()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=recorder.start_anew)
 
 
 def watched(trigger: Trigger, receiver: object, decide: Callable[[], Result]) -> Result:
-    """Return what `decide` returns, and have it written down: what was confirmed once that is committed, a "no" at once."""
+    """Return what `decide` returns, and have it written down: what was confirmed once that is committed, a "no" at once.
+
+    A receiver that confirms its own trigger by a call of the API is one firing, not two.
+    """
+    if _deciding.get() == trigger.name:
+        return decide()
     began = time.perf_counter()
-    result = decide()
+    token = _deciding.set(trigger.name)
+    try:
+        result = decide()
+    finally:
+        _deciding.reset(token)
     firing = _firing(trigger, receiver, str(result.reason), began=began)
     firing.trace = _impersonal(result.trace)
     if not result.created or result.confirmation is None:

@@ -120,7 +120,7 @@ def test_column_of_the_host_that_raises_shows_a_dash(settings: Settings, caplog:
         "Partial": {"\N{EN DASH}", "fine for defgh", "fine for abcd"},
         "Length": {"3 letters", "5 letters", "4 letters"},
     }
-    failed = [each.column for each in caplog.records if getattr(each, "action", "") == "column.failed"]
+    failed = [vars(each)["column"] for each in caplog.records if getattr(each, "action", "") == "column.failed"]
     assert sorted(failed) == ["partial", "unfounded"]
 
 

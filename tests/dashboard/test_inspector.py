@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from livereferrals import api
 from livereferrals.events.models import Event
 from livereferrals.tracking.models import Confirmation, ReferralHit
 from livereferrals.tracking.reasons import Reason
@@ -108,6 +109,29 @@ def test_each_trigger_shows_what_it_is_and_what_it_decided(declare: Declare) -> 
         assert text in found, text
     assert metrics(found) == {"fired-1": "3", "attributed-1": "0", "unattributed-1": "2", "failed-1": "1"}
     assert found.count('<tr id="firing-') == 3
+
+
+def test_decision_without_a_signal_stands_in_the_inspector_too(declare: Declare) -> None:
+    """dashboard-36: what a host's own code confirms by the API, a "no" with its reason"""
+    declare(PAID)
+    buyer = make_user()
+    api.confirm("Order paid", user=buyer, reference="A-1")
+    recorder.flush()
+    found = page()
+    assert str(Reason.NO_HITS.label)[1:] in found
+    assert "<td" in found
+    assert "confirm" in TriggerFiring.objects.get().receiver
+    assert metrics(found)["unattributed-1"] == "1"
+
+
+def test_receiver_that_confirms_by_the_api_is_one_firing(declare: Declare) -> None:
+    """dashboard-36"""
+    declare(PAID)
+    buyer = make_user()
+    firings.watched(PAID, PAID.receiver, lambda: api.confirm("Order paid", user=buyer, reference="A-1"))
+    assert len(recorder.waiting()) == 1
+    api.confirm("Order paid", user=buyer, reference="A-2")
+    assert len(recorder.waiting()) == 2
 
 
 def firings_result(confirmation: Confirmation) -> Any:
