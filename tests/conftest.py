@@ -8,6 +8,7 @@ All other tests decide by our logic alone, and fail at once. Second chances are 
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from django.db import connection
 
 from livereferrals.events.publisher import publisher
 from livereferrals.triggers.firings import recorder
+from tests.forking import nursery
 from tests.servers import PartnerSink, partner_sink, valkey_server
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     """Take it away, with databases and logs; not by `atexit`, which a worker of xdist does not run."""
+    nursery.end()
     shutil.rmtree(django_settings.SCRATCH, ignore_errors=True)
 
 
@@ -57,8 +60,25 @@ def is_real(item: pytest.Item) -> bool:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests that live with other processes their mark, and their second chance."""
+def is_left_to_the_other_half(item: pytest.Item) -> bool:
+    """Whether the case runs on this database with the other server: the runner sets one for each of its halves.
+
+    What runs on one database only runs with both servers there.
+    """
+    kind = os.environ.get("TEST_SERVERS")
+    parameters = getattr(item, "callspec", None)  # plain tests have none
+    if kind is None or parameters is None or item.get_closest_marker("once"):
+        return False
+    kinds = {value for value in parameters.params.values() if value in ("daphne", "uvicorn")}
+    return bool(kinds) and kind not in kinds
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the tests that live with other processes their mark, and their second chance; halve what needs no more."""
+    left_out = [item for item in items if is_left_to_the_other_half(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         if is_real(item):
             item.add_marker("real")

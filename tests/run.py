@@ -1,7 +1,7 @@
 """Runs the tests on PostgreSQL and then on SQLite: `python -m tests.run [arguments of pytest]`.
 
 Without arguments: the whole suite in parallel, with branch coverage of the second half and a floor, ending in pytest's
-summary.
+summary. Cases that are there for daphne and for uvicorn run with one of them on each database.
 With arguments: just these tests, on both. `--only=postgres` or `--only=sqlite` as the first argument takes one of them.
 `COVERAGE_FLOOR` replaces the floor.
 """
@@ -17,13 +17,16 @@ from tests.servers import postgres_server
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = "95"
-WORKERS = "2"
+WORKERS = "3"
+"""One more than the cores of a small machine: most tests wait for a server or a partner most of the time."""
 PARALLEL = ["-n", WORKERS, "--dist", "worksteal"]
 
 
-def pytest(arguments: list[str], *, database_url: str | None) -> int:
+def pytest(arguments: list[str], *, database_url: str | None, servers: str | None) -> int:
     """Run pytest in a process of its own, in which settings are read anew; return its exit code."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
+    if servers is not None:
+        environment["TEST_SERVERS"] = servers
     if database_url is not None:
         environment["TEST_DATABASE_URL"] = database_url
     command = [sys.executable, "-m", "pytest", *arguments]
@@ -36,17 +39,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def on_postgres(arguments: list[str]) -> int:
+def on_postgres(arguments: list[str], *, servers: str | None = None) -> int:
     """Run pytest on a PostgreSQL that lives as long as the run."""
     say("Tests on PostgreSQL")
     with postgres_server() as url:
-        return pytest(arguments, database_url=url)
+        return pytest(arguments, database_url=url, servers=servers)
 
 
-def on_sqlite(arguments: list[str]) -> int:
+def on_sqlite(arguments: list[str], *, servers: str | None = None) -> int:
     """Run pytest on SQLite."""
     say("Tests on SQLite")
-    return pytest(arguments, database_url=None)
+    return pytest(arguments, database_url=None, servers=servers)
 
 
 def whole_suite(only: str) -> int:
@@ -58,8 +61,8 @@ def whole_suite(only: str) -> int:
     if only:
         run = on_postgres if only == "postgres" else on_sqlite
         return run([*PARALLEL, "--cov", *floor])
-    code = on_postgres([*PARALLEL, "-m", "not once", "--ignore=tests/browser"])
-    return code or on_sqlite([*PARALLEL, "--cov", *floor])
+    code = on_postgres([*PARALLEL, "-m", "not once", "--ignore=tests/browser"], servers="uvicorn")
+    return code or on_sqlite([*PARALLEL, "--cov", *floor], servers="daphne")
 
 
 def main(arguments: list[str]) -> int:

@@ -16,7 +16,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from django.conf import settings
 from django.db import connection
 
+from tests import forking
 from tests.partner import Answer, Call, PartnerSink, partner_sink
 from tests.ports import HOST, own_port
 from tests.waiting import wait_until
@@ -76,7 +76,7 @@ class HostServer:
         self.kind = kind
         self.port = own_port()
         self.environment = environment
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forking.Forked | None = None
         self.log = Path(settings.SCRATCH) / f"{kind}-{self.port}.log"
 
     def url(self, path: str = "/") -> str:
@@ -93,10 +93,7 @@ class HostServer:
 
     def start(self) -> None:
         """Start the process and return once it answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own command
-                self._command(), cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        self.process = forking.start(self._command(), environment=self.environment, log=self.log)
         try:
             wait_until(self._answers, timeout_s=START_TIMEOUT_S, what=f"An answer of {self.kind}")
         except AssertionError as error:
@@ -137,9 +134,9 @@ class HostServer:
 
     def _command(self) -> list[str]:
         if self.kind == "daphne":
-            return [sys.executable, "-m", "daphne", "-b", HOST, "-p", str(self.port), "tests.asgi:application"]
+            return ["daphne", "-b", HOST, "-p", str(self.port), "tests.asgi:application"]
         options = ["--host", HOST, "--port", str(self.port), "--lifespan", "off", "--timeout-graceful-shutdown", "5"]
-        return [sys.executable, "-m", "uvicorn", *options, "tests.asgi:application"]
+        return ["uvicorn", *options, "tests.asgi:application"]
 
 
 @contextlib.contextmanager

@@ -36,6 +36,9 @@ INSTALLED_APPS = [
     "livereferrals",
     "tests.shop",
 ]
+if "TEST_FORKED" in os.environ:
+    # It imports Twisted's reactor, with an event loop that must not be forked (`tests.forking`); servers do without.
+    INSTALLED_APPS.remove("daphne")
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -8,10 +8,14 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
 
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, Subscription
 from livereferrals.tracking.models import Confirmation
+from tests import forking
 from tests.servers import server_environment
 
 if TYPE_CHECKING:
@@ -77,17 +81,16 @@ def nursery() -> Iterator[Nursery]:
         process.communicate()
 
 
-def start_worker(place: str = "never", **overrides: Any) -> subprocess.Popen[bytes]:
+def start_worker(place: str = "never", **overrides: Any) -> forking.Forked:
     """Start a worker of its own that kills itself at this point; keyword arguments override settings."""
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "tests.faults.worker_process", place],
-        env=server_environment(**overrides),
-        stdin=subprocess.DEVNULL,
+    command = ["tests.faults.worker_process", place]
+    return forking.start(
+        command, environment=server_environment(**overrides), log=Path(settings.SCRATCH) / "workers.log"
     )
 
 
 @contextlib.contextmanager
-def workers(number: int, **overrides: Any) -> Iterator[list[subprocess.Popen[bytes]]]:
+def workers(number: int, **overrides: Any) -> Iterator[list[forking.Forked]]:
     """Run some worker processes; they are killed in the end."""
     processes = [start_worker(**overrides) for _ in range(number)]
     try:

@@ -24,7 +24,7 @@ from tests.callbacks.sending import make_job
 from tests.callbacks.test_guard import REFUSED_V4, REFUSED_V6
 from tests.faults.world import Case, Story, committed_rows, tell
 from tests.nameserver import Names, NameServer, name_server
-from tests.partner import HOST
+from tests.ports import HOST
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:

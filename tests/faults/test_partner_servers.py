@@ -15,7 +15,8 @@ from livereferrals.callbacks.outcomes import Outcome
 from tests.faults import misdeeds
 from tests.faults.misdeeds import EARLY_HINTS, MIB, NO_HTTP, OK_HEAD, goes_silent_after, repeats, resets_after, sends
 from tests.faults.world import Case, Story, Told, committed_rows, tell
-from tests.partner import HOST, Answer, partner_sink
+from tests.partner import Answer, partner_sink
+from tests.ports import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

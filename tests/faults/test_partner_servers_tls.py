@@ -19,7 +19,8 @@ from livereferrals.callbacks.outcomes import Outcome
 from livereferrals.callbacks.sender import Reply, Sender
 from tests.callbacks.sending import FixedNames, make_job
 from tests.certificates import Identity, issue
-from tests.partner import HOST, partner_sink
+from tests.partner import partner_sink
+from tests.ports import HOST
 
 if TYPE_CHECKING:
     from pathlib import Path
