@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmarks import load
 from benchmarks.clients.http import BROWSER
-from benchmarks.host import IDENTIFIER
+from benchmarks.host import IDENTIFIER, PARTNER
 from benchmarks.servers import HOST, Server
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ APPLICATIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "django-hype": ("benchmarks.baselines.hype:application", HYPE_PROJECT, {}),
 }
 """By name: the application, what makes its tables, and what its process is told."""
+PATHS = {"livereferrals, links first": f"/?affiliate_id={PARTNER}"}
+"""What is asked for where it is not the link: the middleware answers a parameter, whatever stands behind it."""
 WSGI = {HOST_ASGI: "benchmarks.host.wsgi:application"}
 """The same for gunicorn; elsewhere it lies beside the other."""
 
@@ -48,9 +50,14 @@ class Contender:
     database_url: str
 
     @property
+    def path(self) -> str:
+        """What is asked for."""
+        return PATHS.get(self.name, f"/ref/{IDENTIFIER}")
+
+    @property
     def url(self) -> str:
         """The address of the link."""
-        return self.server.url(f"/ref/{IDENTIFIER}")
+        return self.server.url(self.path)
 
     def put(self, *, connections: int, seconds: int, cookie: str = "") -> Seen:
         """Load it; a single answer that is an error makes the round worthless."""
@@ -63,7 +70,7 @@ class Contender:
         """Follow the link once and return the cookie of the visitor."""
         conversation = http.client.HTTPConnection(HOST, self.server.port, timeout=10)
         with contextlib.closing(conversation):
-            conversation.request("GET", f"/ref/{IDENTIFIER}", headers={"User-Agent": BROWSER})
+            conversation.request("GET", self.path, headers={"User-Agent": BROWSER})
             return (conversation.getresponse().getheader("Set-Cookie") or "").partition(";")[0]
 
     def hits(self) -> int:

@@ -18,7 +18,7 @@ from benchmarks.rounds import alternate
 from benchmarks.servers import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from benchmarks.load import Seen
     from benchmarks.outcomes import Better, Conditions, Count
@@ -37,10 +37,14 @@ def uvicorn_postgres(conditions: Conditions) -> list[Outcome]:
     """The fast path on uvicorn and PostgreSQL: P1 to P5, P9a."""
     path = "uvicorn + PostgreSQL"
     rows = conditions.rows
-    at = [c for c, wanted in ((1, {"P5"}), (16, {"P1", "P4"}), (64, {"P2", "P3", "P4", "P9a"})) if rows & wanted]
-    names = [OURS, ASYNC] + [RAW] * ("P3" in rows) + [HYPE] * ("P4" in rows)
-    all_of_them = contenders(conditions, "uvicorn", names, database="postgres")
-    found = measure(all_of_them, conditions, connections=at)
+    hype = [HYPE] * ("P4" in rows)
+    plan = {
+        1: [OURS, ASYNC] * ("P5" in rows),
+        16: [OURS, ASYNC, *hype] * bool(rows & {"P1", "P4"}),
+        64: [OURS, ASYNC, *hype, *[RAW] * ("P3" in rows)] * bool(rows & {"P2", "P3", "P4", "P9a"}),
+    }
+    all_of_them = contenders(conditions, "uvicorn", _named(plan), database="postgres")
+    found = measure(all_of_them, conditions, plan)
     counts = durability.counts(all_of_them[OURS], conditions)
     record = [with_cookie(all_of_them[OURS], conditions, path=path)] if "P2" in rows else []
     many = [
@@ -62,14 +66,13 @@ def uvicorn_sqlite(conditions: Conditions) -> list[Outcome]:
     """The fast path on uvicorn and SQLite: P6, P9b."""
     path = "uvicorn + SQLite"
     rows = conditions.rows
-    at = [16, 64] if "P6" in rows else [64]
-    names = [OURS, ASYNC] + [HYPE] * ("P6" in rows)
-    all_of_them = contenders(conditions, "uvicorn", names, database="sqlite")
-    found = measure(all_of_them, conditions, connections=at)
+    plan = {16: [OURS, ASYNC, HYPE], 64: [OURS, ASYNC, HYPE]} if "P6" in rows else {64: [OURS, ASYNC]}
+    all_of_them = contenders(conditions, "uvicorn", _named(plan), database="sqlite")
+    found = measure(all_of_them, conditions, plan)
     counts = durability.counts(all_of_them[OURS], conditions)
     outcomes = [
         rate("P6", path, found[c], at=c, against=against, goal=goal, stretch=stretch)
-        for c in at
+        for c in plan
         for against, goal, stretch in ((ASYNC, 5, 8), (HYPE, 20, 40))
         if "P6" in rows
     ]
@@ -84,7 +87,7 @@ def daphne_postgres(conditions: Conditions) -> list[Outcome]:
     rows = conditions.rows
     names = [OURS, ASYNC] + [RAW, HYPE] * ("P7" in rows)
     all_of_them = contenders(conditions, "daphne", names, database="postgres")
-    found = measure(all_of_them, conditions, connections=[64])
+    found = measure(all_of_them, conditions, {64: names})
     counts = durability.counts(all_of_them[OURS], conditions)
     outcomes = [
         rate("P7", path, found[64], at=64, against=against, goal=goal, stretch=stretch)
@@ -105,7 +108,7 @@ def plain_view(conditions: Conditions) -> list[Outcome]:
     }.items():
         names = [VIEW, SYNC, HYPE] + [AHEAD] * (kind == "uvicorn")
         all_of_them = contenders(conditions, kind, names, database="postgres")
-        found = measure(all_of_them, conditions, connections=[16])[16]
+        found = measure(all_of_them, conditions, {16: names})[16]
         counts = durability.counts(all_of_them[VIEW], conditions)
         path = f"{kind} + PostgreSQL, front off"
         rows = [
@@ -129,8 +132,8 @@ MEASURES: dict[str, Callable[[Conditions], list[Outcome]]] = {
 # --- rounds ---------------------------------------------------------------------------------------------------------------
 
 
-def measure(all_of_them: dict[str, Contender], conditions: Conditions, *, connections: Iterable[int]) -> Samples:
-    """Load each contender in alternating rounds, for each number of connections."""
+def measure(all_of_them: dict[str, Contender], conditions: Conditions, plan: Mapping[int, list[str]]) -> Samples:
+    """Load the contenders that are planned for each number of connections, in alternating rounds."""
     seconds, warm = conditions.pick(full=4, quick=2), conditions.pick(full=2, quick=1)
     with running(*(one.server for one in all_of_them.values())):
         for one in all_of_them.values():
@@ -138,15 +141,17 @@ def measure(all_of_them: dict[str, Contender], conditions: Conditions, *, connec
             one.put(connections=16, seconds=warm)
         return {
             c: alternate(
-                {
-                    name: partial(one.put, connections=c, seconds=seconds)
-                    for name, one in all_of_them.items()
-                },
+                {name: partial(all_of_them[name].put, connections=c, seconds=seconds) for name in names},
                 rounds=conditions.rounds,
                 warm_up={},
             )
-            for c in connections
-        }  # fmt: skip
+            for c, names in plan.items()
+        }
+
+
+def _named(plan: Mapping[int, list[str]]) -> list[str]:
+    """Return everybody who is planned for."""
+    return list(dict.fromkeys(name for names in plan.values() for name in names))
 
 
 def with_cookie(ours: Contender, conditions: Conditions, *, path: str) -> Outcome:
@@ -188,6 +193,9 @@ def rate(
         theirs=[one.rate for one in found[against]],
         unit="requests/s",
         figures=figures(found[ours]),
+        notes="a link parameter on any URL, our middleware first in MIDDLEWARE: it knows no login"
+        if ours is AHEAD
+        else "",
     )
 
 

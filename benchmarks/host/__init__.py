@@ -4,3 +4,5 @@ from __future__ import annotations
 
 IDENTIFIER = "benchmark"
 """The link that is followed, on every contender."""
+PARTNER = "benchpartner"
+"""Uid of the partner whose home link is followed by a parameter on any URL."""

@@ -13,11 +13,11 @@ def main() -> None:
     django.setup()
     from django.core.management import call_command
 
-    from benchmarks.host import IDENTIFIER
+    from benchmarks.host import IDENTIFIER, PARTNER
     from livereferrals.models import Partner, ReferralLink
 
     call_command("migrate", verbosity=0)
-    partner = Partner.objects.create(name="Benchmark", active=True)
+    partner = Partner.objects.create(name="Benchmark", uid=PARTNER, active=True)
     ReferralLink.objects.create(identifier=IDENTIFIER, partner=partner)
 
 
