@@ -4,5 +4,5 @@ from __future__ import annotations
 
 IDENTIFIER = "benchmark"
 """The link that is followed, on every contender."""
-PARTNER = "benchpartner"
+PARTNER = "benchone"
 """Uid of the partner whose home link is followed by a parameter on any URL."""
