@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WIRE_URL = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*\Z", re.ASCII)
 """RFC 3986. yarl with `encoded=True`, which keeps the URL as it was signed, does not stop a raw CR or LF."""
 EXCERPT: Final = 4096
+METHODS: Final = frozenset(Method.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def prepare(job: Job, *, rules: Rules, at: datetime) -> Call:
     """
     if job.payload is None:
         raise Unrenderable("The data of this delivery have been erased.")
-    if job.method not in Method.values:
+    if job.method not in METHODS:
         raise Unrenderable("The method is neither POST nor GET.")
     target = checking.target(job.url, plain_http=job.plain_http, rules=rules)
     values = payload.values(job.payload, job.facts)

@@ -28,6 +28,7 @@ DNS_TIMEOUT_S: Final = 3.0
 CONNECT_TIMEOUT_S: Final = 5.0
 MAX_HEADER_LINE: Final = 8190
 MAX_HEADER_LINES: Final = 128
+IPV4: Final = 4
 RECEIVE_BUFFER: Final = 65_536
 """Bytes that the kernel keeps of an answer that nobody reads on; by itself it takes some megabytes."""
 
@@ -116,16 +117,30 @@ class GuardedResolver(AbstractResolver):
             NoAnswer: the name servers do not know the host.
             AddressRefused: no address of the host is allowed.
         """
+        (place, *_) = await self.places(flight)
+        if not flight.judge(place["host"], flight.origin.port):
+            raise AddressRefused(guard.REFUSED_ADDRESS)
+
+    async def places(self, flight: Flight) -> list[ResolveResult]:
+        """Return where a socket for this flight may lead: the host's allowed addresses, or itself if it is one.
+
+        Raises:
+            NoAnswer: the name servers do not know the host, or do not answer.
+            AddressRefused: no address of the host is allowed.
+        """
         origin = flight.origin
         if origin.address is None:
             try:
-                await self._judged(flight, origin.host, origin.port, socket.AF_UNSPEC)
+                return await self._judged(flight, origin.host, origin.port, socket.AF_UNSPEC)
             except AddressRefused:
                 raise
             except OSError as error:
                 raise NoAnswer(str(error)) from error
-        elif not flight.judge(origin.host, origin.port):
-            raise AddressRefused(guard.REFUSED_ADDRESS)
+        family = socket.AF_INET if origin.address.version == IPV4 else socket.AF_INET6
+        # It is judged where its socket is made.
+        return [
+            ResolveResult(hostname=origin.host, host=origin.host, port=origin.port, family=family, proto=0, flags=0)
+        ]
 
     async def _judged(self, flight: Flight, host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
         # As an absolute name, so that no search domain of ours can answer; an allowed name may need one.
@@ -173,8 +188,8 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def make_session(*, ca_bundle: str | None, resolver: GuardedResolver) -> aiohttp.ClientSession:
-    """Return the one session of a worker (callbacks, section 5).
+def make_session(*, tls: ssl.SSLContext, resolver: GuardedResolver) -> aiohttp.ClientSession:
+    """Return the one session of a worker that goes by a proxy (callbacks, section 5).
 
     A connection serves one request: on a kept-alive one aiohttp takes bytes that arrived while it was idle for the
     answer to the next request, and silently repeats a GET whose server has closed it.
@@ -184,7 +199,7 @@ def make_session(*, ca_bundle: str | None, resolver: GuardedResolver) -> aiohttp
         limit_per_host=0,
         force_close=True,
         use_dns_cache=False,
-        ssl=tls_context(ca_bundle),
+        ssl=tls,
         resolver=resolver,
         socket_factory=guarded_socket,
     )

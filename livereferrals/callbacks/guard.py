@@ -8,6 +8,7 @@ may_connect("10.0.0.7", 443, rules=rules, host="partner.example")   # False
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +61,8 @@ NEVER_BY_NAME: Final[tuple[Network, ...]] = tuple(
 CARRIERS: Final = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 """Networks whose last 32 bits are an IPv4 address: compatible, translated, NAT64."""
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+JUDGED: Final = 4096
+"""Judgements that are kept: they depend on the settings and nothing else."""
 REFUSED_ADDRESS: Final = gettext_noop("refused: private address")
 """All that anybody is told: inner networks cannot be mapped by reading error messages."""
 
@@ -82,6 +85,7 @@ class Origin:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
+@lru_cache(maxsize=JUDGED)
 def may_connect(address: str, port: int, *, rules: Rules, host: str) -> bool:
     """Judge an address that `host` resolved to or that is about to be connected to.
 

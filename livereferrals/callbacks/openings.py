@@ -72,9 +72,13 @@ class Opening:
         return self.port in (None, port)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """What the host project's settings allow and block beyond the built-in lists."""
+    """What the host project's settings allow and block beyond the built-in lists.
+
+    One object for each spelling of the settings, so that it is told from another by what it is: judgements are kept
+    under it, and to compare all its entries would take longer than most of them.
+    """
 
     allow: tuple[Opening, ...]
     block: tuple[Opening, ...]

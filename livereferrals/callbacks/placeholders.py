@@ -137,6 +137,8 @@ def _encoded(part: Placeholder, values: Mapping[str, str]) -> str:
 
 def _refuse_bent_path(path: tuple[Part, ...], values: Mapping[str, str]) -> None:
     """Refuse values that change which path it is: encoding does not protect an empty segment or dots."""
+    if all(values.get(part.name, "").strip(".") for part in path if isinstance(part, Placeholder)):
+        return  # beside something else than dots, nothing makes a segment of dots
     segments: list[list[Part]] = [[]]
     for part in path:
         if isinstance(part, Placeholder):

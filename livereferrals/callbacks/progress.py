@@ -42,6 +42,8 @@ class Progress:
         self._ended += 1
         job, reply = result.job, result.reply
         metrics.ended(reply.outcome, duration_ms=reply.duration_ms)
+        if not logger.isEnabledFor(logging.INFO):
+            return
         logger.info(
             "Callback %s, attempt %s: %s.",
             job.delivery,

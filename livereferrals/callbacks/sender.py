@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from livereferrals.callbacks import connector, guard, masking, outcomes
 from livereferrals.callbacks.calls import EXCERPT
 from livereferrals.callbacks.connector import GuardedResolver
+from livereferrals.callbacks.exchange import NoConnection, exchange
 from livereferrals.callbacks.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from livereferrals.callbacks.calls import Call
     from livereferrals.callbacks.connector import Flight
+    from livereferrals.callbacks.exchange import Answer
     from livereferrals.callbacks.proxies import Proxy
 
 logger = logging.getLogger(__name__)
@@ -73,11 +76,15 @@ class Sender:
         self._proxy = proxy
         self._inner_resolver = resolver
         self._resolver: GuardedResolver | None = None
+        self._tls: ssl.SSLContext | None = None
         self._session: aiohttp.ClientSession | None = None
+        """For a proxy alone."""
 
     async def __aenter__(self) -> Sender:
         self._resolver = GuardedResolver(self._inner_resolver or aiohttp.AsyncResolver())
-        self._session = connector.make_session(ca_bundle=self._ca_bundle, resolver=self._resolver)
+        self._tls = connector.tls_context(self._ca_bundle)
+        if self._proxy is not None:
+            self._session = connector.make_session(tls=self._tls, resolver=self._resolver)
         return self
 
     async def __aexit__(
@@ -100,27 +107,31 @@ class Sender:
         return _finished(reply, call, flight, duration_ms=round((time.monotonic() - begun) * 1000))
 
     async def _exchange(self, call: Call, flight: Flight) -> Reply:
-        if self._session is None or self._resolver is None:
+        if self._tls is None or self._resolver is None:
             raise RuntimeError("A Sender is used inside `async with`.")
         flight.proxy = self._proxy
         async with asyncio.timeout(call.timeout_s):
-            if self._proxy is not None:
-                await self._resolver.judge_ahead(flight)
-            response = await self._session.request(
-                call.method,
-                call.url,
-                headers=call.headers,
-                data=call.body,
-                allow_redirects=False,
-                proxy=self._proxy.url if self._proxy is not None else None,
-            )
+            if self._proxy is None:
+                answer: Answer | aiohttp.ClientResponse = await exchange(
+                    call, flight, resolver=self._resolver, tls=self._tls
+                )
+            else:
+                answer = await self._by_proxy(self._proxy, call, flight)
         try:
-            return await _read(response)
+            return await _read(answer)
         finally:
-            response.close()
+            answer.close()
+
+    async def _by_proxy(self, proxy: Proxy, call: Call, flight: Flight) -> aiohttp.ClientResponse:
+        assert self._resolver is not None  # noqa: S101 - for the type checker
+        assert self._session is not None  # noqa: S101 - made where there is a proxy
+        await self._resolver.judge_ahead(flight)
+        return await self._session.request(
+            call.method, call.url, headers=call.headers, data=call.body, allow_redirects=False, proxy=proxy.url
+        )
 
 
-async def _read(response: aiohttp.ClientResponse) -> Reply:
+async def _read(response: Answer | aiohttp.ClientResponse) -> Reply:
     """Judge the head; the body is for the log only and changes nothing."""
     pause = _pause(response)
     outcome = outcomes.of_status(response.status, retry_after=pause)
@@ -140,29 +151,31 @@ async def _read(response: aiohttp.ClientResponse) -> Reply:
     )
 
 
-def _pause(response: aiohttp.ClientResponse) -> timedelta | None:
+def _pause(response: Answer | aiohttp.ClientResponse) -> timedelta | None:
     values = response.headers.getall("Retry-After", [])
     if response.status not in (429, 503) or len(values) != 1:
         return None
     return outcomes.retry_after(values[0], date=response.headers.get("Date", ""), now=datetime.now(UTC))
 
 
-async def _excerpt(response: aiohttp.ClientResponse) -> tuple[str, str]:
+async def _excerpt(response: Answer | aiohttp.ClientResponse) -> tuple[str, str]:
     """Return the first 4 KiB that come within 2 s, and a note where the body broke. Never inflated."""
     data = b""
     note = ""
-    try:
-        async with asyncio.timeout(BODY_TIME_S):
-            while len(data) < EXCERPT and (chunk := await response.content.read(EXCERPT - len(data))):
-                data += chunk
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        note = f"the body is incomplete ({type(error).__name__})"
+    # Most servers have nothing to say but the status.
+    if not response.content.at_eof():
+        try:
+            async with asyncio.timeout(BODY_TIME_S):
+                while len(data) < EXCERPT and (chunk := await response.content.read(EXCERPT - len(data))):
+                    data += chunk
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            note = f"the body is incomplete ({type(error).__name__})"
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         return "(compressed)", note
     return masking.storable(data, limit=EXCERPT), note
 
 
-def _kept(response: aiohttp.ClientResponse) -> list[list[str]]:
+def _kept(response: Answer | aiohttp.ClientResponse) -> list[list[str]]:
     """Return the first headers, 4 KiB in all, safe to store."""
     kept: list[list[str]] = []
     room = EXCERPT
@@ -194,7 +207,7 @@ def _is_torn_handshake(error: Exception, flight: Flight) -> bool:
     """Whether the server took the connection and hung up before TLS stood: one that knows old versions alone may."""
     if flight.origin.scheme != "https" or isinstance(error, aiohttp.ClientProxyConnectionError):
         return False
-    if not isinstance(error, aiohttp.ClientConnectorError):
+    if not isinstance(error, (NoConnection, aiohttp.ClientConnectorError)):
         return False
     return isinstance(error.os_error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError))
 
@@ -206,9 +219,9 @@ def _outcome_of(error: Exception) -> Outcome:
         ((aiohttp.ServerTimeoutError, TimeoutError), Outcome.TIMEOUT),
         ((aiohttp.ClientConnectorDNSError, connector.NoAnswer), Outcome.DNS),
         ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError), Outcome.TLS),
-        ((aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError), Outcome.CONNECT),
+        ((NoConnection, aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError), Outcome.CONNECT),
         # A malformed answer comes with `.status == 400`: a status is only ever taken from a response.
-        ((aiohttp.ClientResponseError, aiohttp.ClientPayloadError), Outcome.PROTOCOL),
+        ((HttpProcessingError, aiohttp.ClientResponseError, aiohttp.ClientPayloadError), Outcome.PROTOCOL),
         ((connector.HungUp, aiohttp.ServerDisconnectedError, OSError), Outcome.DISCONNECTED),
     ):
         if isinstance(error, kinds):
@@ -217,7 +230,7 @@ def _outcome_of(error: Exception) -> Outcome:
 
 
 def _cause(error: Exception, outcome: Outcome) -> str:
-    certificate = getattr(error, "certificate_error", None) or error.__cause__
+    certificate = error if isinstance(error, ssl.SSLError) else getattr(error, "certificate_error", error.__cause__)
     if isinstance(certificate, ssl.SSLCertVerificationError):
         return CERTIFICATE_CAUSES.get(certificate.verify_code, certificate.verify_message)
     if isinstance(certificate, ssl.SSLError):

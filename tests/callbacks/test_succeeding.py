@@ -70,6 +70,7 @@ def written(delivery: Delivery) -> dict[str, Any]:
     event = Event.objects.filter(type=EventType.DELIVERY, data__delivery=str(delivery.pk)).get()
     told = model_to_dict(event, exclude=["id", "seq", "numbered_at", "link", "partner", "link_identifier", "visitor"])
     told["data"] = {name: value for name, value in told["data"].items() if name not in ("delivery", "confirmation")}
+    assert delivery.confirmation is not None
     assert event.partner == delivery.subscription.partner.uid
     assert event.link == delivery.confirmation.hit.link_id
     assert event.visitor == delivery.confirmation.hit.visitor_id
