@@ -36,7 +36,7 @@ def drawn(state: Any) -> dict[str, list[int]]:
     }
 
 
-def told(state: Any) -> dict[str, dict[str, list[tuple[str, ...]]]]:
+def told(state: Any) -> dict[str, dict[str, list[Any]]]:
     """Return the leaders of each kind: their names, each with the other cells, and how long each bar is."""
     return {
         each.key: {
