@@ -63,11 +63,12 @@ class Sums:
     """Less what was reversed."""
 
     def __add__(self, other: Sums) -> Sums:
-        return _sums(map(add, _values(self), _values(other)))
+        return _sums(map(add, values_of(self), values_of(other)))
 
 
 COLUMNS = tuple(field.name for field in fields(Sums))
-_values = attrgetter(*COLUMNS)
+values_of = attrgetter(*COLUMNS)
+"""Returns the sums as plain numbers, in the order of `COLUMNS`."""
 
 
 def _sums(values: Iterable[int]) -> Sums:
@@ -128,7 +129,7 @@ def add_up(found: Iterable[Delta], *, bucket: Callable[[Delta], Bucket | None]) 
     for delta in found:
         key = bucket(delta)
         if key is not None:
-            held, more = totals.get(key), _values(delta.sums)
+            held, more = totals.get(key), values_of(delta.sums)
             totals[key] = more if held is None else tuple(map(add, held, more))
     return {key: _sums(values) for key, values in totals.items()}
 

@@ -130,9 +130,12 @@ def hours(span: Span, *, zone: tzinfo) -> Iterator[Span]:
 def days(span: Span, *, zone: tzinfo) -> Iterator[Span]:
     """Give the zone's days that a span touches, whole."""
     day = day_of(span.start, zone=zone)
-    while (start := midnight(day, zone=zone)) < span.end:
+    start = midnight(day, zone=zone)
+    while start < span.end:
         day += timedelta(days=1)
-        yield Span(start=start, end=midnight(day, zone=zone))
+        end = midnight(day, zone=zone)
+        yield Span(start=start, end=end)
+        start = end
 
 
 def span_before(chosen: Range | Dates, *, now: datetime, zone: tzinfo) -> Span:

@@ -151,7 +151,7 @@ def _rolled_up(span: Span, *, whose: Whose, by: By, only: Collection[Any] | None
         key = (bucket(row[0]) if column else "", row[len(names) - 1])
         # PostgreSQL's SUM of bigint is a numeric.
         more = Sums(**dict(zip(COLUMNS, map(int, row[len(names) :]), strict=True)))
-        totals[key] = totals.get(key, Sums()) + more
+        totals[key] = totals[key] + more if key in totals else more
     return totals
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from livereferrals.dashboard import ranges, rollups
-from livereferrals.dashboard.deltas import Sums
+from livereferrals.dashboard import deltas, ranges, rollups
 from livereferrals.dashboard.sources import EVERYBODY, By, Source
 from livereferrals.events import log
 from livereferrals.tracking import amounts
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
     from datetime import tzinfo
 
+    from livereferrals.dashboard.deltas import Sums
     from livereferrals.dashboard.ranges import Span
     from livereferrals.dashboard.sources import Key, Whose
     from livereferrals.events.log import Bounds
@@ -26,6 +26,7 @@ SHORT_TAIL = 500
 """To so many the rollups are kept while somebody watches, beside the readings."""
 RATE_UNIT = Decimal("0.000001")
 ADDED = ("hits", "visitors", "claims", "confirmations", "reversals")
+"""What adds up as whole numbers; as `deltas.COLUMNS` begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +123,11 @@ def _by_bucket(totals: Mapping[Key, Sums]) -> dict[Hashable, Numbers]:
 
 
 def _numbers(totals: Mapping[str, Sums]) -> Numbers:
-    whole = sum(totals.values(), Sums())
+    # Plain numbers: a year by the day has hundreds of these.
+    every = [deltas.values_of(sums) for sums in totals.values()]
+    whole = every[0] if len(every) == 1 else map(sum, zip(*every, strict=True))
     return Numbers(
-        hits=whole.hits,
-        visitors=whole.visitors,
-        claims=whole.claims,
-        confirmations=whole.confirmations,
-        reversals=whole.reversals,
+        **dict(zip(ADDED, whole, strict=False)),
         amounts={
             currency: amounts.from_micros(sums.amount_micros) for currency, sums in sorted(totals.items()) if currency
         },
