@@ -31,7 +31,8 @@ class Seal:
         # `django.utils.crypto.salted_hmac`: the key is a digest of the salt and the secret.
         secret = conf.host("SECRET_KEY")
         salt = f"{visitors.COOKIE_SALT}signer".encode()
-        self._key = hashlib.sha256(salt + (secret.encode() if isinstance(secret, str) else secret)).digest()
+        key = hashlib.sha256(salt + (secret.encode() if isinstance(secret, str) else secret)).digest()
+        self._keyed = hmac.new(key, digestmod="sha256")
 
     def sealed(self, visitor_id: uuid.UUID) -> bytes:
         """Return the value of the cookie of a visitor who is claimed by nobody."""
@@ -52,7 +53,10 @@ class Seal:
         return None if carried is None else carried.id
 
     def _signature(self, said: bytes) -> bytes:
-        return urlsafe_b64encode(hmac.digest(self._key, said, "sha256")).rstrip(b"=")
+        # Not `hmac.digest`: it lets go of the interpreter's lock each time, and waits for it behind the other threads.
+        keyed = self._keyed.copy()
+        keyed.update(said)
+        return urlsafe_b64encode(keyed.digest()).rstrip(b"=")
 
 
 class CookieLine:
