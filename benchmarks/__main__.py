@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -43,6 +44,8 @@ def main(arguments: list[str]) -> int:
 
 def measure(*, quick: bool, only: list[str], out: Path) -> int:
     """Start the services, measure, write the report."""
+    # As Ctrl-C: what was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
     facts = environment.facts()
     with environment.scratch() as place, environment.postgres(place) as postgres, environment.valkey() as valkey:

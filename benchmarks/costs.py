@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 
 from benchmarks.contenders import HOST_PROJECT, prepared
+from benchmarks.host import IDENTIFIER
 from benchmarks.outcomes import Conditions, Cost, Results
 from benchmarks.rounds import alternate
 
@@ -32,14 +33,14 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 def on_postgres(conditions: Conditions) -> Results:
     """Time the pieces that need no database, and those that ask PostgreSQL."""
     set_up(conditions, "postgres")
-    pieces = {**without_database(), **thread_hops(), **with_database("PostgreSQL")}
+    pieces = {**without_database(), **thread_hops(), **with_database("PostgreSQL"), **in_front("PostgreSQL")}
     return Results(costs=timed(pieces, conditions))
 
 
 def on_sqlite(conditions: Conditions) -> Results:
     """Time the pieces that ask SQLite."""
     set_up(conditions, "sqlite")
-    return Results(costs=timed(with_database("SQLite"), conditions))
+    return Results(costs=timed({**with_database("SQLite"), **in_front("SQLite")}, conditions))
 
 
 MEASURES: dict[str, Callable[[Conditions], Results]] = {"costs": on_postgres, "costs-sqlite": on_sqlite}
@@ -138,7 +139,6 @@ def with_database(name: str) -> dict[str, Piece]:
     from django.db import connection
     from django.utils import timezone
 
-    from benchmarks.host import IDENTIFIER
     from livereferrals.events import sequencer
     from livereferrals.tracking import recording
     from livereferrals.tracking.drafts import HitDraft
@@ -182,3 +182,36 @@ def with_database(name: str) -> dict[str, Piece]:
             size,
         )
     return pieces
+
+
+def in_front(name: str) -> dict[str, Piece]:
+    """Return the whole front without a server: from a request's scope to the messages of its answer."""
+    from benchmarks.host.asgi import application
+
+    def scope(path: str) -> dict[str, Any]:
+        return {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http", "path": path,
+            "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+            "headers": [(b"host", b"127.0.0.1"), (b"user-agent", AGENT.encode())],
+        }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("status", 302) != 302:
+            raise RuntimeError(f"The front answered {message}.")
+
+    async def at_once(path: str, times: int) -> None:
+        for _ in range(times):
+            await asyncio.gather(*(application(scope(path), receive, send) for _ in range(64)))
+
+    runner = asyncio.Runner()
+
+    def call(path: str) -> None:
+        runner.run(at_once(path, 20))
+
+    return {
+        f"{name}: the front, a link that counts nothing": (partial(call, "/ref/nobodys"), 1, 1280),
+        f"{name}: the front, a hit, 64 at a time": (partial(call, f"/ref/{IDENTIFIER}"), 1, 1280),
+    }
