@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livereferrals.tracking.privacy import client_address, kept_address
+from livereferrals.tracking.privacy import client_address, kept_address, parse_address
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,15 @@ from livereferrals.tracking.privacy import client_address, kept_address
 def test_address_is_cut_and_anything_else_is_none(text: str | None, kept: str | None) -> None:
     """Y-01, V-11, V-13"""
     assert kept_address(text, mode="truncate") == kept
+
+
+@given(st.from_regex(r"\A[0-9. ]{1,16}\Z") | st.ip_addresses(v=4).map(str))
+def test_plain_addresses_are_read_as_python_reads_them(text: str) -> None:
+    """Y-01: the short way to most of them takes none for an address that is none"""
+    address = parse_address(text)
+    assert kept_address(text, mode="truncate") == (
+        None if address is None else str(ip_network((address, 24), strict=False).network_address)
+    )
 
 
 def test_other_modes_keep_all_or_nothing() -> None:
