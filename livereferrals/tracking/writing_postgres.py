@@ -41,6 +41,8 @@ GIVEN: Final = (
 WHERE: Final = {Visitor: " WHERE fresh", ReferralHit: "", Event: " WHERE NOT bot"}
 # What a session says that does not know the prepared statement.
 UNKNOWN_STATEMENT: Final = "26000"
+NO_OWN_IDS: Final = ('""',) * 6
+"""A hit without click id and sub-ids, as most are."""
 
 
 class PostgresWriter:
@@ -118,7 +120,7 @@ def _check(result: pq.abc.PGresult) -> None:
 def _texts(row: HitRow) -> tuple[str, ...]:
     """Return the row's elements of the arrays, in the order of `GIVEN`."""
     draft, said = row.draft, row.kept
-    link = draft.link
+    link, own = draft.link, said[3:9]
     return (
         row.hit.hex,
         row.event.hex,
@@ -136,12 +138,7 @@ def _texts(row: HitRow) -> tuple[str, ...]:
         _quoted(said.entry_url),
         _quoted(said.user_agent),
         _quoted(said.referer),
-        _quoted(said.click_id),
-        _quoted(said.sub1),
-        _quoted(said.sub2),
-        _quoted(said.sub3),
-        _quoted(said.sub4),
-        _quoted(said.sub5),
+        *(map(_quoted, own) if any(own) else NO_OWN_IDS),
         said.ip or "NULL",
         said.device,
     )
