@@ -29,8 +29,8 @@ from livereferrals.streaming.protocol import ENDINGS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from livereferrals.dashboard.beats import Period
     from livereferrals.dashboard.pages import Frame
-    from livereferrals.dashboard.ranges import Span
     from livereferrals.dashboard.viewpoints import Viewpoint
     from livereferrals.events.cursors import Cursor
 
@@ -146,7 +146,7 @@ class LiveSocket:
         head = (await live.look(log.bounds)).newest_cursor
         current = await live.in_pool(assets.version)
         self._frames.heard_of(head)
-        period = self._span().name
+        period = self._period_now().name
         if self._query.get("cursor") == str(head) and self._query.get("period") == period:
             self._shown, self._period = head, period
         now = wire.rfc3339(timezone.now())
@@ -175,7 +175,7 @@ class LiveSocket:
         """Return when something may be new: a hint, an overdue acknowledgement, a count to tell, the range's end."""
         now = asyncio.get_running_loop().time()
         times = [due - now for due in (self._credit_at, self._tell_at) if due > now]
-        left = (self._span().end - timezone.now()).total_seconds()
+        left = (self._period_now().end - timezone.now()).total_seconds()
         if left > 0:  # a range of days gone by has no end to come
             times.append(left)
         with suppress(TimeoutError):
@@ -188,12 +188,12 @@ class LiveSocket:
 
     def _is_behind(self) -> bool:
         head, shown = self._frames.head, self._shown
-        if shown is None or self._period != self._span().name:
+        if shown is None or self._period != self._period_now().name:
             return True
         return head is not None and live.is_newer(head, shown)
 
-    def _span(self) -> Span:
-        return self._viewpoint.span(now=timezone.now())
+    def _period_now(self) -> Period:
+        return self._viewpoint.period(now=timezone.now())
 
     async def _send_frame(self) -> None:
         viewpoint = self._viewpoint

@@ -122,7 +122,7 @@ class SharedFrames:
         frame = self._shelves[viewpoint].frame
         if frame is None or (self.head is not None and is_newer(self.head, frame.cursor)):
             return None
-        period = viewpoint.span(now=timezone.now()).name
+        period = viewpoint.period(now=timezone.now()).name
         return frame if frame.period == period else None
 
     def render(self, viewpoint: Viewpoint) -> asyncio.Task[Frame]:

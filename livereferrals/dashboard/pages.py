@@ -64,7 +64,7 @@ class State:
     query_hash: str
     """Names the filters; goes into `data-filter`, so that a frame of older filters can be told and dropped."""
     period: str
-    """Names the span of time that the range means just now; goes into `data-period` of the cursor's element.
+    """Names how long this stays right if nothing is logged; goes into `data-period` of the cursor's element.
 
     Empty while a region has failed: such a page is never current, so that it is tried again without an event too.
     """
@@ -124,7 +124,7 @@ def one_moment(viewpoint: Viewpoint) -> Iterator[Moment]:
         header = {
             "cursor": str(bounds.newest_cursor),
             "query_hash": viewpoint.filters.hash(),
-            "period": "" if viewpoint.failed else span.name,
+            "period": "" if viewpoint.failed else viewpoint.period(now=now).name,
             "time": now,
             "portal": not viewpoint.rights.is_staff,
             "failed": viewpoint.failed,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from livereferrals.dashboard.access import Rights
+    from livereferrals.dashboard.beats import Period
     from livereferrals.dashboard.pages import Page
     from livereferrals.dashboard.ranges import Span
 
@@ -40,10 +41,12 @@ class Viewpoint:
     """The regions that have failed in this reading; of no matter for who shares frames."""
 
     def span(self, *, now: datetime) -> Span:
-        """Return the span of time that the chosen range means now, in the project's zone; of a page with a beat, the beat."""
-        return beats.beat_of(self.view, now=now) or span_of(
-            self.filters.range, now=now, zone=timezone.get_default_timezone()
-        )
+        """Return the span of time that the chosen range means now, in the project's zone."""
+        return span_of(self.filters.range, now=now, zone=timezone.get_default_timezone())
+
+    def period(self, *, now: datetime) -> Period:
+        """Return how long what is read now stays right, if nothing is logged."""
+        return beats.period_of(self.view, self.span(now=now), now=now)
 
     @contextmanager
     def active(self) -> Iterator[None]:

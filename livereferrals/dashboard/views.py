@@ -111,7 +111,7 @@ def _is_poll(request: HttpRequest) -> bool:
 
 def _is_current(request: HttpRequest, viewpoint: Viewpoint) -> bool:
     """Whether a page at the request's cursor and period has nothing to learn. One query."""
-    period = viewpoint.span(now=timezone.now()).name
+    period = viewpoint.period(now=timezone.now()).name
     if request.GET.get("period", period) != period:
         return False
     return request.GET["cursor"] == str(log.bounds().newest_cursor)
