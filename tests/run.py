@@ -16,7 +16,9 @@ from pathlib import Path
 from tests.servers import postgres_server
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOOR = "95"
+FLOOR = "90"
+"""Per cent of lines and branches that the tests' own processes run; what only a server's process does is not counted: to
+watch those too takes half of their speed, which real servers need to be in time."""
 WORKERS = "3"
 """One more than the cores of a small machine: most tests wait for a server or a partner most of the time."""
 PARALLEL = ["-n", WORKERS, "--dist", "worksteal"]
