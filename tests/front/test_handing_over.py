@@ -77,7 +77,7 @@ def test_requests_that_say_more_than_the_front_judges_are_djangos(target: str, h
     assert not is_answered(target, [*PLAIN, header])
 
 
-DJANGOS = {
+DJANGOS: dict[str, dict[str, Any]] = {
     "off": {"LIVEREFERRALS": {"FAST_LINKS": False}},
     "session carrier": {"LIVEREFERRALS": {"VISITOR_CARRIER": "session"}},
     "consent": {"LIVEREFERRALS": {"CONSENT": f"{HERE}.agrees"}},
