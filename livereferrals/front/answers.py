@@ -38,6 +38,7 @@ class Answers:
         self._redirect = _headers(following.redirect("/"), secure=secure)
         self._hit = _headers(_after_looking_for_a_user(following.redirect("/")), secure=secure)
         self._ahead = _headers(following.not_ahead_of_the_click(), secure=secure)
+        self._full = _headers(_after_looking_for_a_user(following.come_again()), secure=secure)
         self._cookie = CookieLine(secure=secure)
 
     async def redirect(self, send: Send, location: bytes) -> None:
@@ -54,6 +55,10 @@ class Answers:
     async def ahead(self, send: Send) -> None:
         """Refuse what a browser asks ahead of the click (L-32)."""
         await _send(send, status=503, headers=[*self._ahead])
+
+    async def come_again(self, send: Send) -> None:
+        """Refuse a follow for whose hit there is no room."""
+        await _send(send, status=503, headers=[*self._full])
 
 
 async def _send(send: Send, *, status: int, headers: Headers) -> None:

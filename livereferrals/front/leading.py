@@ -8,6 +8,7 @@ from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.tracking import following
 from livereferrals.tracking.drafts import HitDraft
 from livereferrals.tracking.group_commit import get_group
+from livereferrals.tracking.losses import HitLoss
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -40,7 +41,8 @@ def is_counted(terms: Terms, follow: Follow) -> bool:
 async def lead_on(terms: Terms, follow: Follow, send: Send) -> None:
     """Redirect to the target, which is settled: no hit is followed by an error, and no answer by a lost hit (L-10, L-49).
 
-    A hit that cannot be written has been logged; its visitor is led on without a cookie (L-27).
+    A hit that cannot be written has been logged; its visitor is led on without a cookie (L-27), or where the host wants
+    that asked to come again when there is room.
     """
     answers, location = terms.answers[follow.asked.secure], follow.target.encode("ascii")
     if follow.link is None or not is_counted(terms, follow):
@@ -48,7 +50,10 @@ async def lead_on(terms: Terms, follow: Follow, send: Send) -> None:
         return
     try:
         recorded = await get_group().record(_draft(terms, follow, follow.link))
-    except HitNotRecordedError:
+    except HitNotRecordedError as error:
+        if error.reason == HitLoss.OVERLOAD and terms.refuses_when_full:
+            await answers.come_again(send)
+            return
         await answers.followed(send, location, None)
         return
     await answers.followed(send, location, recorded.visitor_id)

@@ -48,6 +48,7 @@ class Terms:
         self.hops = own.PARAMETER_HOPS
         self.excluded = (*conf.excluded_paths(), *conf.file_paths())
         self.max_next_length = own.MAX_NEXT_LENGTH
+        self.refuses_when_full = own.HITS_OVERLOAD == "unavailable"
         self.flags_bots = own.BOTS == "flag"
         self._skips_bots = own.BOTS == "skip"
         self._bot_patterns = own.BOT_PATTERNS

@@ -124,6 +124,11 @@ def not_ahead_of_the_click() -> HttpResponse:
     return unkept(HttpResponse(status=503))
 
 
+def come_again() -> HttpResponse:
+    """Return the answer to a follow for whose hit there is no room, where the host wants no visitor without one."""
+    return unkept(HttpResponse(status=503, headers={"Retry-After": "5"}))
+
+
 def redirect(target: str) -> HttpResponse:
     """Return an empty 302 to a settled target, which no cache keeps and no crawler follows on (L-02, L-12)."""
     response = HttpResponseRedirect("/")
