@@ -1,216 +1,122 @@
-"""What a storm of hits does to an open dashboard: whether it keeps up, stays calm and ends with the right numbers.
+"""What the numbers of the dashboard cost (P18-P20), from ten thousand hits to five million, beside queries over the hits.
 
-Run it with `python -m benchmarks.dashboard [--rate 1000] [--seconds 60] [--quick]`; `CHROMIUM=/path` names the browser.
-A process of its own writes the hits into the log; the browser is asked by its debugger what its main thread did.
+A year of hits of 200 partners, filled by `filling`; goals are PostgreSQL's, P18b is the same on SQLite. Each figure is the
+median of repeated calls in one connection, with a warm cache: of the product's own functions, with what Django's ORM costs
+around the query. The query beside it goes through the ORM too, as somebody writes it who has no rollups. The place of the
+rollups and the events after them are read once for a page, whatever it shows; they have a line of their own, and so have
+whole frames. What a storm of hits does to an open page is measured by `storm`.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import contextlib
-import os
-import subprocess
-import sys
-import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import multiprocessing
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Literal
 
-from benchmarks.ground import prepared
+from benchmarks.environment import drop_database, new_database
+from benchmarks.numbers import CHECKED, measure
+from benchmarks.outcomes import Curve, Outcome, Results
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
 
-    from playwright.async_api import Browser, CDPSession, Page
+    from benchmarks.numbers import Measured
+    from benchmarks.outcomes import Conditions
 
-    from tests.servers import HostServer
+    Database = Literal["PostgreSQL", "SQLite"]
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-TICK_S = 0.05
-"""The writer commits this often, each time what the rate owes by then."""
-SAMPLE_S = 5.0
-GIVE_UP_S = 120.0
-MIB = 1024 * 1024
-LONG_TASKS = """() => {
-    window.longest = 0;
-    new PerformanceObserver((list) => {
-        for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
-    }).observe({ type: "longtask" });
-}"""
-SHOWN = """() => Number(document.querySelector('[data-metric="hits"]').dataset.value)"""
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
+QUICK_SIZES = (10_000, 50_000)
+LIMITS = {"P18": (10.0, 5.0), "P20": (1.0, 0.3)}
+"""Goal and stretch in milliseconds."""
 
 
-def write(*, rate: int, seconds: float) -> None:
-    """Commit hits at this rate, in the process of a writer; says on its output how many and for how long."""
-    from livereferrals import ids
-    from livereferrals.events import log, sequencer
-    from livereferrals.tracking.models import ReferralLink
-    from tests.factories import make_entry
-
-    links = list(ReferralLink.objects.select_related("partner").exclude(partner=None))
-    began, written = time.monotonic(), 0
-    while (spent := time.monotonic() - began) < seconds:
-        owed = int(rate * min(spent + TICK_S, seconds)) - written
-        entries = [
-            make_entry(
-                partner=link.partner.uid if link.partner else "",
-                link=link.pk,
-                link_identifier=link.identifier,
-                data={"repeat": number % 4 == 0, "landing": "/", "device": "mobile", "visitor": str(ids.new_uuid())},
-            )
-            for number in range(written, written + owed)
-            for link in (links[number % len(links)],)
-        ]
-        if entries:
-            log.append_all(entries)
-            written += owed
-        time.sleep(max(0.0, TICK_S - (time.monotonic() - began - spent)))
-    sequencer.number_events()
-    sys.stdout.write(f"{written} {time.monotonic() - began:.2f}\n")
+def on_postgres(conditions: Conditions) -> Results:
+    """Measure every statistic at every size: P18 to P20 at the largest, and how all of them grow."""
+    return _on(conditions, "PostgreSQL")
 
 
-@dataclass
-class Watch:
-    """What was seen of one page."""
-
-    page: Page
-    devtools: CDPSession
-    frames: int = 0
-    frame_bytes: list[int] = field(default_factory=list)
-    shown: list[int] = field(default_factory=list)
-
-    async def metrics(self) -> dict[str, float]:
-        """Return the browser's own figures, after a garbage collection."""
-        await self.devtools.send("HeapProfiler.collectGarbage")
-        answer = await self.devtools.send("Performance.getMetrics")
-        return {item["name"]: item["value"] for item in answer["metrics"]}
-
-    async def hits(self) -> int:
-        """Return the number on the page."""
-        number: int = await self.page.evaluate(SHOWN)
-        return number
-
-    def count(self, text: str | bytes) -> None:
-        """Take what came over the socket."""
-        if isinstance(text, str) and not text.startswith("{"):
-            self.frames += 1
-            self.frame_bytes.append(len(text.encode()))
+def on_sqlite(conditions: Conditions) -> Results:
+    """Measure the same on SQLite."""
+    return _on(conditions, "SQLite")
 
 
-@contextlib.asynccontextmanager
-async def watching(browser: Browser, server: HostServer, session: str) -> AsyncIterator[Watch]:
-    """Open the overview as staff, live."""
-    from django.conf import settings  # noqa: TID251 - the tests' own
-
-    context = await browser.new_context()
-    await context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": server.url()}])
-    page = await context.new_page()
-    watch = Watch(page, await context.new_cdp_session(page))
-    page.on("websocket", lambda socket: socket.on("framereceived", watch.count))
-    await watch.devtools.send("Performance.enable")
-    await page.goto(server.url("/referrals/"))
-    await page.locator('#status[data-state="live"]').wait_for()
-    await page.evaluate(LONG_TASKS)
-    yield watch
-    await context.close()
+MEASURES = {"P18": on_postgres, "P19": on_postgres, "P20": on_postgres, "P18b": on_sqlite}
 
 
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used (Linux)."""
-    with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - no file, a question to the kernel
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+def _on(conditions: Conditions, database: Database) -> Results:
+    sizes = QUICK_SIZES if conditions.quick else SIZES
+    series = []
+    for size in (CHECKED, *sizes):
+        is_largest = size == sizes[-1]
+        # Django sorts SQLite's rows into days by a function of its own: half a minute for each query over five million.
+        compare = is_largest and (database == "PostgreSQL" or conditions.quick)
+        with emptied(conditions, database, size) as url:
+            series.append(in_process(url, size, rounds=conditions.rounds if is_largest else 1, compare=compare))
+    checked, *measured = series
+    measured[-1].counts += checked.counts
+    return Results(outcomes=outcomes(measured[-1], database), curves=curves(measured, database))
 
 
-async def measure(server: HostServer, session: str, *, rate: int, seconds: float) -> dict[str, Any]:
-    """Return the figures of one run."""
-    from playwright.async_api import async_playwright
-
-    assert server.process is not None  # noqa: S101 - it was started
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        async with watching(browser, server, session) as watch:
-            before, cpu_before, began = await watch.metrics(), cpu_s(server.process.pid), time.monotonic()
-            written, took = await _storm(watch, server, rate=rate, seconds=seconds)
-            ended = time.monotonic()
-            late = await _caught_up(watch, written)
-            after, spent = await watch.metrics(), time.monotonic() - began
-            longest = await watch.page.evaluate("() => window.longest")
-        await browser.close()
-    sizes = sorted(watch.frame_bytes) or [0]
-    return {
-        "hits written": written,
-        "writing them, s": took,
-        "hits a second": round(written / took),
-        "hits shown at the end": watch.shown[-1],
-        "never less than before": watch.shown == sorted(watch.shown),
-        "last commit to exact, s": None if late is None else round(late - ended, 2),
-        "frames a second": round(watch.frames / spent, 2),
-        "KiB a frame, median / most": f"{sizes[len(sizes) // 2] / 1024:.1f} / {sizes[-1] / 1024:.1f}",
-        "main thread busy, %": round(100 * (after["TaskDuration"] - before["TaskDuration"]) / spent, 1),
-        "longest task, ms": round(longest),
-        "heap before / after, MiB": f"{before['JSHeapUsedSize'] / MIB:.1f} / {after['JSHeapUsedSize'] / MIB:.1f}",
-        "nodes before / after": f"{before['Nodes']:.0f} / {after['Nodes']:.0f}",
-        "listeners before / after": f"{before['JSEventListeners']:.0f} / {after['JSEventListeners']:.0f}",
-        "server's processor, %": round(100 * (cpu_s(server.process.pid) - cpu_before) / spent, 1),
-    }
-
-
-async def _storm(watch: Watch, server: HostServer, *, rate: int, seconds: float) -> tuple[int, float]:
-    """Let the writer write, look at the page meanwhile; return how many hits were written, and in how many seconds."""
-    writer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.dashboard", "--write", f"--rate={rate}", f"--seconds={seconds}",
-        env=server.environment, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    telling = asyncio.create_task(writer.communicate())
-    while not telling.done():
-        await asyncio.wait({telling}, timeout=SAMPLE_S)
-        watch.shown.append(await watch.hits())
-    told, _ = await telling
-    written, took = told.split()
-    return int(written), float(took)
-
-
-async def _caught_up(watch: Watch, written: int) -> float | None:
-    """Return when the page showed all of them; nothing if it never did."""
-    deadline = time.monotonic() + GIVE_UP_S
-    while time.monotonic() < deadline:
-        watch.shown.append(await watch.hits())
-        if watch.shown[-1] == written:
-            return time.monotonic()
-        await asyncio.sleep(0.1)
-    return None
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rate", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--quick", action="store_true", help="ten seconds, to see that it works")
-    parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    seconds = 10.0 if asked.quick else asked.seconds
-    if asked.write:
-        import django
-
-        django.setup()
-        write(rate=asked.rate, seconds=seconds)
+@contextlib.contextmanager
+def emptied(conditions: Conditions, database: Database, size: int) -> Iterator[str]:
+    """Give an empty database, taken away afterwards: five million hits are gigabytes."""
+    name = f"dashboard_{size}"
+    if database == "SQLite":
+        yield conditions.sqlite_url(name)
+        for file in conditions.scratch.glob(f"{name}.sqlite3*"):
+            file.unlink()
         return
-    with prepared():
-        from tests.browser.conftest import sign_in
-        from tests.factories import make_link
-        from tests.servers import host_server
-
-        for _ in range(5):
-            make_link()
-        session = sign_in(superuser=True)
-        with host_server("daphne", LIVEREFERRALS={"FEED_POLL_INTERVAL": 0.25}) as server:
-            figures = asyncio.run(measure(server, session, rate=asked.rate, seconds=seconds))
-    for name, value in figures.items():
-        sys.stdout.write(f"{name:>32}  {value}\n")
+    if conditions.postgres_url is None:
+        raise LookupError("PostgreSQL is needed.")
+    url = new_database(conditions.postgres_url, name)
+    try:
+        yield url
+    finally:
+        drop_database(conditions.postgres_url, name)
 
 
-if __name__ == "__main__":
-    main()
+def in_process(url: str, size: int, *, rounds: int, compare: bool) -> Measured:
+    """Fill a database and measure, in a process of its own: Django knows one set of databases in a process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, url, size, rounds=rounds, compare=compare).result()
+
+
+def outcomes(found: Measured, database: Database) -> list[Outcome]:
+    """Return the figures of the largest size."""
+    has_goals = database == "PostgreSQL"
+    listed = []
+    for figure in found.figures:
+        what = f"{figure.what}, {found.hits:,} hits, {database}"
+        goal, stretch = LIMITS.get(figure.row, (None, None)) if has_goals else (None, None)
+        row = (figure.row or "P18") if has_goals else "P18b"
+        listed.append(
+            Outcome(
+                row=row, what=what, goal=goal, stretch=stretch, ours=figure.ours, unit="ms", better="lower", counts=found.counts,
+            )
+        )  # fmt: skip
+        if figure.theirs:
+            goal, stretch = (figure.goal, figure.stretch) if has_goals else (None, None)
+            listed.append(
+                Outcome(
+                    row="P19" if has_goals else "P18b", what=what, against="the query over hits", goal=goal, stretch=stretch,
+                    ours=figure.ours, theirs=figure.theirs, unit="ms", better="lower", bound="at least",
+                )
+            )  # fmt: skip
+    return listed
+
+
+def curves(series: list[Measured], database: Database) -> list[Curve]:
+    """Return how the time of each figure grows with the hits in the database."""
+    return [
+        Curve(
+            path="dashboard",
+            what=f"{figure.what}, {database}",
+            size="hits in the database",
+            points=[(float(found.hits), statistics.median(found.figures[place].ours)) for found in series],
+            notes=figure.notes,
+        )
+        for place, figure in enumerate(series[-1].figures)
+    ]

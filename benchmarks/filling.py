@@ -1,0 +1,285 @@
+"""Fills an empty, migrated database with a year of hits: visitors, hits, events, confirmations and rollups, in minutes.
+
+The database makes the rows itself, out of their numbers: every hundred-and-first event is a confirmation of the hit before
+it. Their columns are those of the models, with the models' defaults. Totals are added up from the events by the database,
+as the product would have left them; `dashboard` has `rollup --check` compare those of a small fill.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+from django.utils import timezone
+
+from livereferrals.dashboard import ranges, rollups
+from livereferrals.dashboard.models import (
+    DailyLinkTotal,
+    DailyPartnerTotal,
+    DailyTotal,
+    HourlyLinkTotal,
+    HourlyPartnerTotal,
+    HourlyTotal,
+    MonthlyLinkTotal,
+    MonthlyPartnerTotal,
+    RollupState,
+)
+from livereferrals.events import log
+from livereferrals.events.models import Event, EventLog
+from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import tzinfo
+
+    from django.db.models import Model
+
+DAYS = 365
+PARTNERS = 200
+CYCLE = 101
+"""Of so many events one is a confirmation."""
+PART = 250_000
+"""Rows made by one statement."""
+TRIGGER, CURRENCY, MICROS = "Order paid", "EUR", 12_500_000
+BIG: tuple[type[Model], ...] = (Visitor, ReferralHit, Confirmation, Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What the two databases say differently; `%s` and `n` are the number of an event."""
+
+    series: str
+    moment: str
+    id: str
+    hour: str
+    hit_data: str
+    confirmation_data: str
+
+
+POSTGRES = Dialect(
+    series="generate_series({first}, {last}) AS series(n)",
+    moment="to_timestamp({start} + n * {step})",
+    id="(lpad(to_hex((({start} + {at} * {step}) * 1000)::bigint), 12, '0') || '7000{kind}' || lpad(to_hex({at}), 15, '0'))::uuid",
+    hour="date_trunc('hour', occurred_at, 'UTC')",
+    hit_data="jsonb_build_object('repeat', n % 4 = 0, 'landing', '/', 'device', 'mobile', 'visitor', {visitor}::text)",
+    confirmation_data="jsonb_build_object('confirmation', {confirmation}::text, 'trigger', '{trigger}', 'amount', '12.50',"
+    " 'currency', '{currency}', 'reference', 'O-' || n)",
+)
+SQLITE = Dialect(
+    series="(WITH RECURSIVE series(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM series WHERE n < {last}) SELECT n FROM series)",
+    moment="(strftime('%Y-%m-%d %H:%M:%f', {start} + n * {step}, 'unixepoch') || '000')",
+    id="printf('%012x7000{kind}%015x', CAST(({start} + {at} * {step}) * 1000 AS INTEGER), {at})",
+    hour="strftime('%Y-%m-%d %H:00:00', occurred_at)",
+    hit_data="json_object('repeat', json(CASE n % 4 WHEN 0 THEN 'true' ELSE 'false' END), 'landing', '/', 'device', 'mobile',"
+    " 'visitor', {visitor})",
+    confirmation_data="json_object('confirmation', {confirmation}, 'trigger', '{trigger}', 'amount', '12.50',"
+    " 'currency', '{currency}', 'reference', 'O-' || n)",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """What was written."""
+
+    hits: int
+    partner: str
+    """Uid of one of the partners."""
+    partner_pk: int
+    """Its key."""
+    link: Any
+    """Id of its link."""
+
+
+def fill(hits: int) -> Filled:
+    """Write this many hits, evenly over the last year, and what belongs to them."""
+    dialect = POSTGRES if connection.vendor == "postgresql" else SQLITE
+    events = hits + (hits - 1) // (CYCLE - 1)
+    now = timezone.now()
+    start = (now - timedelta(days=DAYS)).timestamp()
+    step = (now.timestamp() - start) / (events + 1)
+    links = _make_partners()
+    with _unhindered():
+        _make_table("bench_place", ("place", "partner_id", "uid", "link_id", "identifier"), _places(links))
+        for first in range(1, events + 1, PART):
+            _write_part(dialect, first, min(first + PART - 1, events), start=start, step=step)
+        _add_up(dialect, now=now)
+    EventLog.objects.update_or_create(pk=1, defaults={"head": events, "last_numbered_at": now})
+    RollupState.objects.update_or_create(
+        pk=1,
+        defaults={
+            "epoch": log.bounds().epoch, "seq": events, "time_zone": timezone.get_default_timezone_name(),
+        },
+    )  # fmt: skip
+    _execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+    partner = Partner.objects.get(pk=links[0].partner_id)
+    return Filled(hits=hits, partner=partner.uid, partner_pk=partner.pk, link=links[0].pk)
+
+
+def _make_partners() -> list[ReferralLink]:
+    for number in range(PARTNERS):
+        Partner.objects.create(name=f"Partner {number}", active=True)
+    return list(ReferralLink.objects.select_related("partner").order_by("pk"))
+
+
+def _places(links: list[ReferralLink]) -> list[str]:
+    uuid = "'{}'::uuid" if connection.vendor == "postgresql" else "'{.hex}'"
+    return [
+        f"({place}, {link.partner_id}, '{link.partner.uid if link.partner else ''}', {uuid.format(link.pk)}, '{link.identifier}')"
+        for place, link in enumerate(links)
+    ]
+
+
+def _make_table(name: str, columns: tuple[str, ...], rows: list[str]) -> None:
+    chosen = ", ".join(f"column{number} AS {column}" for number, column in enumerate(columns, 1))
+    _execute(f"CREATE TEMPORARY TABLE {name} AS SELECT {chosen} FROM (VALUES {', '.join(rows)}) AS given")  # noqa: S608 - our own
+
+
+def _write_part(dialect: Dialect, first: int, last: int, *, start: float, step: float) -> None:
+    def key(kind: str, at: str = "n") -> str:
+        return dialect.id.format(kind=kind, at=at, start=start, step=step)
+
+    moment = dialect.moment.format(start=start, step=step)
+    earlier = "(n - 1)"
+    # A repeat is by the visitor of the event before it.
+    visitor = f"CASE n % 4 WHEN 0 THEN {key('a', earlier)} ELSE {key('a')} END"
+    visitor_before = f"CASE {earlier} % 4 WHEN 0 THEN {key('a', '(n - 2)')} ELSE {key('a', earlier)} END"
+    series = dialect.series.format(first=first, last=last)
+    places = f"{series} JOIN bench_place ON place = n % {PARTNERS}"
+    is_hit = f"n % {CYCLE} <> 0"
+    _insert(Visitor, series, "n % 4 <> 0", id=key("a"), created_at=moment)
+    _insert(
+        ReferralHit, places, is_hit,
+        id=key("8"), link_id="link_id", partner_id="partner_id", visitor_id=visitor, created_at=moment, device="'mobile'",
+        entry_url="'https://shop.example/?ref=' || identifier",
+        user_agent="'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0'",
+        repeat=f"{_true('n % 4 = 0')}",
+        confirmed_at=f"CASE WHEN (n + 1) % {CYCLE} = 0 THEN {moment} END",
+    )  # fmt: skip
+    before = f"{series} JOIN bench_place ON place = {earlier} % {PARTNERS}"
+    _insert(
+        Confirmation, before, f"n % {CYCLE} = 0",
+        id=key("9"), trigger=f"'{TRIGGER}'", hit_id=key("8", earlier), partner_id="partner_id", visitor_id=visitor_before,
+        reference="'O-' || n", amount_micros=str(MICROS), currency=f"'{CURRENCY}'", occurred_at=moment, created_at=moment,
+    )  # fmt: skip
+    shared = {
+        "seq": "n",
+        "occurred_at": moment,
+        "numbered_at": moment,
+        "partner": "uid",
+        "link": "link_id",
+        "link_identifier": "identifier",
+    }
+    hit_data = dialect.hit_data.format(visitor=visitor)
+    _insert(Event, places, is_hit, id=key("b"), type="'hit'", visitor=visitor, data=hit_data, **shared)
+    confirmation_data = dialect.confirmation_data.format(confirmation=key("9"), trigger=TRIGGER, currency=CURRENCY)
+    confirmed = {"type": "'confirmation'", "visitor": visitor_before, "data": confirmation_data}
+    _insert(Event, before, f"n % {CYCLE} = 0", id=key("b"), **confirmed, **shared)
+
+
+def _true(condition: str) -> str:
+    return f"({condition})" if connection.vendor == "postgresql" else f"CASE WHEN {condition} THEN 1 ELSE 0 END"
+
+
+def _insert(model: type[Model], source: str, where: str, **expressions: str) -> None:
+    """Insert a row for each of the source; columns that are not named get the model's defaults."""
+    quote = connection.ops.quote_name
+    columns, values, parameters = [], [], []
+    for field in model._meta.concrete_fields:
+        if field.primary_key and field.get_internal_type() == "BigAutoField":
+            continue
+        columns.append(quote(field.column))
+        if field.column in expressions:
+            values.append(expressions.pop(field.column).replace("%", "%%"))
+        else:
+            values.append("%s")
+            parameters.append(field.get_db_prep_save(field.get_default(), connection))
+    if expressions:
+        raise LookupError(f"{model.__name__} has no columns {sorted(expressions)}.")
+    _execute(
+        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns)})"  # noqa: S608 - names of models, our own expressions
+        f" SELECT {', '.join(values)} FROM {source.replace('%', '%%')} WHERE {where.replace('%', '%%')}",
+        parameters,
+    )
+
+
+def _add_up(dialect: Dialect, *, now: datetime) -> None:
+    """Make the rows of all totals from the events, by way of the sums of each hour and link."""
+    zone = timezone.get_default_timezone()
+    first = ranges.hour_of(now - timedelta(days=DAYS + 1), zone=zone)
+    hours = ranges.hours(ranges.Span(start=first, end=now), zone=zone)
+    _make_table("bench_hour", ("starts_at", "day", "month"), [_hour(hour.start, zone=zone) for hour in hours])
+    is_hit, repeat = "type = 'hit'", "CAST(data ->> 'repeat' AS text) IN ('true', '1')"
+    _execute(
+        "CREATE TEMPORARY TABLE bench_sum AS SELECT " + dialect.hour + " AS starts_at, partner, link,"  # noqa: S608 - our own
+        f" CASE WHEN {is_hit} THEN '' ELSE '{TRIGGER}' END AS trigger, CASE WHEN {is_hit} THEN '' ELSE '{CURRENCY}' END AS currency,"
+        f" SUM(CASE WHEN {is_hit} THEN 1 ELSE 0 END) AS hits,"
+        f" SUM(CASE WHEN {is_hit} AND NOT ({repeat}) THEN 1 ELSE 0 END) AS visitors,"
+        f" SUM(CASE WHEN {is_hit} THEN 0 ELSE 1 END) AS confirmations,"
+        f" SUM(CASE WHEN {is_hit} THEN 0 ELSE {MICROS} END) AS amount_micros"
+        " FROM livereferrals_event GROUP BY 1, 2, 3, 4, 5"
+    )
+    recent = ranges.hour_of(now - rollups.RECENT_SPAN, zone=zone) + ranges.HOUR
+    for model, place in (
+        (HourlyTotal, ("starts_at",)), (DailyTotal, ("day",)),
+        (DailyPartnerTotal, ("partner", "day")), (DailyLinkTotal, ("link", "day")),
+        (MonthlyPartnerTotal, ("partner", "month")), (MonthlyLinkTotal, ("link", "month")),
+        (HourlyPartnerTotal, ("partner", "starts_at")), (HourlyLinkTotal, ("link", "starts_at")),
+    ):  # fmt: skip
+        keys = (*place, "trigger", "currency")
+        source = "bench_sum JOIN bench_hour USING (starts_at)" if place[-1] in {"day", "month"} else "bench_sum"
+        since = f" WHERE starts_at >= '{recent:%Y-%m-%d %H:%M:%S}'" if model in rollups.RECENT else ""
+        if since and connection.vendor == "postgresql":
+            since = since[:-1] + "+00'"
+        sums = ("hits", "visitors", "confirmations", "amount_micros")
+        _execute(
+            f"INSERT INTO {model._meta.db_table} ({', '.join((*keys, *sums, 'claims', 'reversals'))})"  # noqa: S608 - names of models
+            f" SELECT {', '.join(keys)}, {', '.join(f'SUM({name})' for name in sums)}, 0, 0 FROM {source}{since}"
+            f" GROUP BY {', '.join(keys)}"
+        )
+
+
+def _hour(start: datetime, *, zone: tzinfo) -> str:
+    row = "('{:%Y-%m-%d %H:%M:%S}', '{}', '{}')"
+    if connection.vendor == "postgresql":
+        row = "('{:%Y-%m-%d %H:%M:%S}+00'::timestamptz, '{}'::date, '{}'::date)"
+    day = ranges.day_of(start, zone=zone)
+    return row.format(start.astimezone(UTC), day, day.replace(day=1))
+
+
+@contextlib.contextmanager
+def _unhindered() -> Iterator[None]:
+    """Fill without the indexes of the big tables, without a look at each foreign key, and without a flush."""
+    for before, _ in _switches():
+        _execute(before)
+    with connection.schema_editor() as editor:
+        for model in BIG:
+            for index in model._meta.indexes:
+                editor.remove_index(model, index)
+    yield
+    with connection.schema_editor() as editor:
+        for model in BIG:
+            for index in model._meta.indexes:
+                editor.add_index(model, index)
+    for _, after in _switches():
+        _execute(after)
+
+
+def _switches() -> list[tuple[str, str]]:
+    if connection.vendor == "postgresql":
+        return [
+            ("SET session_replication_role = replica", "SET session_replication_role = origin"),
+            ("SET synchronous_commit = off", "SET synchronous_commit = on"),
+            ("SET maintenance_work_mem = '512MB'", "RESET maintenance_work_mem"),
+        ]
+    return [
+        ("PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys = ON"),
+        ("PRAGMA synchronous = OFF", "PRAGMA synchronous = FULL"),
+    ]
+
+
+def _execute(statement: str, parameters: list[Any] | None = None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
