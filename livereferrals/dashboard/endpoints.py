@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import Case, F, IntegerField, Q, Value, When
@@ -12,7 +13,7 @@ from django.utils.translation import gettext
 from livereferrals.callbacks import attention, figures, holds
 from livereferrals.callbacks.holds import HoldKind
 from livereferrals.callbacks.models import Endpoint, EndpointState
-from livereferrals.dashboard import pages
+from livereferrals.dashboard import pages, wording
 from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
 from livereferrals.dashboard.scoping import visible
@@ -142,9 +143,7 @@ def ended_text(count: int, numbers: Figures) -> str:
 
 def rate_text(numbers: Figures) -> str:
     """Return the part of calls that succeeded."""
-    if numbers.rate is None:
-        return NOTHING
-    return gettext("%(percent)s %%") % {"percent": number_format(round(100 * numbers.rate, 1), 1)}
+    return wording.per_cent(None if numbers.rate is None else Decimal(str(numbers.rate)))
 
 
 def _span(numbers: Figures, *, now: datetime) -> str:

@@ -200,6 +200,23 @@ async def test_questions_and_refusals_are_accessible_in_each_look(page: Page, si
             assert await screen.sideways(page) <= 0, f"{path}, {width} px"
 
 
+async def test_filters_of_a_list_stand_behind_one_button_on_a_phone(page: Page, site: Site) -> None:
+    """dashboard-45: in a line where there is room; closed again by Escape, with the focus on its button"""
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await page.goto(site.url("hits"))
+    await screen.expect_state(page, "live")
+    fields, button = page.locator(".lr-sieve .lr-search__text"), page.locator(".lr-sieve > summary")
+    await expect(fields.last).to_be_visible()
+    await expect(button).to_be_hidden()
+    await page.set_viewport_size({"width": 360, "height": 640})
+    await expect(fields.last).to_be_hidden()
+    await button.click()
+    await expect(fields.last).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(fields.last).to_be_hidden()
+    await expect(button).to_be_focused()
+
+
 async def test_pages_are_whole_without_script(site: Site, browser: Browser, guard: Guard) -> None:
     """dashboard-1, dashboard-2: a cursor, a heading, and no button that needs a script."""
     context = await site.window(browser, java_script_enabled=False)
