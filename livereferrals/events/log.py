@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from livereferrals.events.logged import Logged
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -76,7 +78,7 @@ class Topic:
             return f"partner:{self.partner}"
         return f"link:{self.link}" if self.link is not None else "all"
 
-    def covers(self, event: Event) -> bool:
+    def covers(self, event: Event | Logged) -> bool:
         """Whether the event belongs to this topic."""
         if self.partner is not None:
             return event.partner == self.partner

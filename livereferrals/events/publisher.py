@@ -87,7 +87,7 @@ publisher = Publisher()
 
 def publish_now() -> None:
     """Number what is committed and wake the readers here and, over the channel layer, elsewhere."""
-    if sequencer.number_events():
+    if sequencer.number_events(is_expected=True):
         hints.notify()
         hints.announce()
 

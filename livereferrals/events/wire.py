@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from livereferrals.events.cursors import Cursor
 
 if TYPE_CHECKING:
+    from livereferrals.events.logged import Logged
     from livereferrals.events.models import Event
 
 VERSION = 1
@@ -21,7 +22,7 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def event_object(event: Event, *, epoch: str) -> dict[str, Any]:
+def event_object(event: Event | Logged, *, epoch: str) -> dict[str, Any]:
     """Return the event as partners see it; its cursor is null while it has no number."""
     return {
         "v": VERSION,

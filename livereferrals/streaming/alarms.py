@@ -19,6 +19,11 @@ class Alarm:
         self._call = call
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether it is going to call."""
+        return self._timer is not None
+
     def set(self, at: float) -> None:
         """Call at this time of the monotonic clock, or before."""
         loop = asyncio.get_running_loop()

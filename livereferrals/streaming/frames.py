@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from livereferrals.events.log import Topic
+    from livereferrals.events.logged import Logged
     from livereferrals.events.models import Event
 
 KEPT_FRAMES = 16
@@ -46,7 +47,7 @@ class Selection:
         """Whether it reads more than one partner, so that users go under the house's own hashes."""
         return self.topic.partner is None
 
-    def shows(self, event: Event) -> bool:
+    def shows(self, event: Event | Logged) -> bool:
         """Whether the event is sent."""
         return (
             event.type in self.types and self.topic.covers(event) and (self.links is None or event.link in self.links)
@@ -89,7 +90,7 @@ class Encoder:
         self._keys = keys
         self._texts: dict[tuple[int, bool, bool], str] = {}
 
-    def text(self, event: Event, selection: Selection) -> str:
+    def text(self, event: Event | Logged, selection: Selection) -> str:
         """Return the event's JSON as this selection shows it."""
         key = (_seq(event), selection.is_house, selection.amounts)
         found = self._texts.get(key)
@@ -100,7 +101,7 @@ class Encoder:
             found = self._texts[key] = as_json(shown)
         return found
 
-    def _data(self, event: Event, selection: Selection) -> dict[str, Any]:
+    def _data(self, event: Event | Logged, selection: Selection) -> dict[str, Any]:
         data: dict[str, Any] = dict(event.data)
         if not selection.amounts and "amount" in data:
             data["amount"] = None
@@ -108,7 +109,9 @@ class Encoder:
             data["user"] = wire.user_hash(event.user, key=self._keys.house_key) if event.user else None
         return data
 
-    def frames(self, events: Sequence[Event], selection: Selection, *, prev: int, upto: int) -> Iterator[Frame]:
+    def frames(
+        self, events: Sequence[Event | Logged], selection: Selection, *, prev: int, upto: int
+    ) -> Iterator[Frame]:
         """Cut what the selection shows of `events` into frames; the last one's cursor is `upto`.
 
         Nothing comes out where nothing is shown.
@@ -127,7 +130,7 @@ class Encoder:
             )
             prev = cursor
 
-    def _batches(self, events: Iterable[Event], selection: Selection) -> Iterator[_Batch]:
+    def _batches(self, events: Iterable[Event | Logged], selection: Selection) -> Iterator[_Batch]:
         batch = _Batch()
         room = selection.message_bytes - 200  # what is around the events
         for event in events:
@@ -172,7 +175,7 @@ class Stream:
         self._frames: deque[Frame] = deque()
         self._bytes = 0
 
-    def take(self, events: Sequence[Event], encoder: Encoder, *, upto: int) -> bool:
+    def take(self, events: Sequence[Event | Logged], encoder: Encoder, *, upto: int) -> bool:
         """Add what is shown of newly read events; return whether that was anything."""
         added = False
         for frame in encoder.frames(events, self.selection, prev=self.newest, upto=upto):
@@ -189,6 +192,11 @@ class Stream:
     def newest(self) -> int:
         """The number of the newest event that it has shown, or where it began."""
         return self._frames[-1].cursor if self._frames else self._floor
+
+    @property
+    def newest_frame(self) -> Frame | None:
+        """The frame that was made last, if it is still here."""
+        return self._frames[-1] if self._frames else None
 
     def forget(self) -> None:
         """Drop the frames; who still needs them reads the log."""
@@ -210,7 +218,15 @@ class Stream:
             return frames[-1]
         return next(frame for frame in frames if frame.cursor > position)
 
+    def settled(self, position: int, *, upto: int) -> int:
+        """Return up to where a reader at `position` has everything, the hub being at `upto`.
 
-def _seq(event: Event) -> int:
+        The hub's place alone would be too far: it moves before each watcher has been woken.
+        """
+        has_all = self.reaches_back_to(position) and self.after(position) is None
+        return max(position, upto) if has_all else position
+
+
+def _seq(event: Event | Logged) -> int:
     assert event.seq is not None  # noqa: S101 - for the type checker; read() gives numbered events only
     return event.seq

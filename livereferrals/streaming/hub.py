@@ -20,9 +20,11 @@ import django.db
 
 from livereferrals import conf
 from livereferrals.events import hints
+from livereferrals.events.fresh import fresh
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import reading, revocation
 from livereferrals.streaming.draining import get_drain
+from livereferrals.streaming.looking import Looking
 from livereferrals.streaming.stays import Stay
 from livereferrals.streaming.streams import Streams
 from livereferrals.streaming.writing import Writers
@@ -61,10 +63,9 @@ class Hub:
         self._wanted = asyncio.Event()
         self._looked = asyncio.Event()
         self._failures = 0
+        self._looking = Looking()
         self._looked_at = float("-inf")
         self._wake: Callable[[], None] | None = None
-
-    # --- who follows ---------------------------------------------------------------------------------------------------
 
     def follow(self, callback: Callable[[Bounds], None]) -> Callable[[], None]:
         """Call `callback(bounds)` on this loop whenever the head moved or the epoch changed; return what ends it."""
@@ -129,8 +130,6 @@ class Hub:
         """Have the hub look at the log now. Only from its own loop."""
         self._wanted.set()
 
-    # --- its life ------------------------------------------------------------------------------------------------------
-
     @property
     def running(self) -> bool:
         """Whether it reads the log."""
@@ -152,6 +151,7 @@ class Hub:
         self._wanted, self._looked = wanted, asyncio.Event()
         self.bounds = None
         hints.add_listener(wake)
+        fresh.want()
         for work in (self._read_forever(), hints.receive_forever(), revocation.check_forever(self.watchers)):
             self._hold(work)
 
@@ -172,6 +172,7 @@ class Hub:
             task.cancel()
         if self._wake is not None:
             hints.remove_listener(self._wake)
+            fresh.unwant()
             self._wake = None
             # What was waited for holds its loop, and `_hubs` must not.
             self._wanted, self._looked = asyncio.Event(), asyncio.Event()
@@ -181,15 +182,11 @@ class Hub:
         """End the hub's tasks and wait for them; it starts anew with the next who follows."""
         await asyncio.gather(*self._end(), return_exceptions=True)
 
-    # --- reading -------------------------------------------------------------------------------------------------------
-
     async def _read_forever(self) -> None:
         while True:
             due = await self._wait()
             try:
-                found = await reading.in_hub_thread(
-                    reading.look, None if self.bounds is None else self.position, number=due
-                )
+                found = await self._looking.look(self.bounds, after=self.position, number=due)
             except django.db.Error as error:
                 self._missed(error)
                 await asyncio.sleep(conf.settings.FEED_POLL_INTERVAL.total_seconds())
@@ -198,6 +195,8 @@ class Hub:
             self._failures = 0
             self._looked_at = time.monotonic()
             await self._absorb(found)
+            if self._looking.is_owed:
+                self._wanted.set()
 
     async def _wait(self) -> bool:
         """Return at the next hint, or after the poll interval; true when nobody hinted.

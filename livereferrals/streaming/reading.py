@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from livereferrals.events import log, sequencer
+from livereferrals.events.fresh import fresh
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming.frames import Encoder, LogKeys
 from livereferrals.streaming.resuming import Place
 from livereferrals.streaming.threads import DatabaseThreads
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from livereferrals.events.logged import Logged
     from livereferrals.events.models import Event
     from livereferrals.streaming.frames import Frame, Selection
 
@@ -39,7 +43,7 @@ class Look:
 
     bounds: log.Bounds
     keys: LogKeys
-    events: list[Event]
+    events: Sequence[Event | Logged]
     """The events after the asked position, in order."""
     upto: int
     """Everything up to here has been read."""
@@ -67,6 +71,21 @@ def look(after: int | None, *, number: bool) -> Look:
         events=events,
         upto=row.head if last is None else last,
         numbered=numbered,
+    )
+
+
+def look_at_fresh(bounds: log.Bounds, *, after: int) -> Look | None:
+    """Return what lies after `after` where this process has just numbered it itself; no query."""
+    batches = fresh.after(bounds, position=after)
+    if not batches:
+        return None
+    last = batches[-1]
+    return Look(
+        bounds=log.Bounds(epoch=last.epoch, head=last.head, oldest=last.oldest, revision=last.revision),
+        keys=LogKeys(epoch=last.epoch, house_key=last.house_key),
+        events=[event for batch in batches for event in batch.events],
+        upto=last.head,
+        numbered=0,
     )
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PLANNED = frozenset({"restart", "max_age"})
+"""Ends that are no problem: they begin with a goodbye."""
+
 
 class Outlet(Protocol):
     """What a watcher needs of a transport. After the end of either side nothing is sent and nothing is raised.
@@ -35,6 +38,14 @@ class Outlet(Protocol):
 
     async def take_leave(self, reason: str, *, retry_after_s: float) -> None:
         """Say goodbye and end, for a planned end."""
+
+
+async def say_end(outlet: Outlet, problem: FeedError) -> None:
+    """Say why it ends, in the words for that, and end."""
+    if problem.code in PLANNED:
+        await outlet.take_leave(problem.code, retry_after_s=problem.retry_after_s or 0)
+    else:
+        await outlet.refuse(problem)
 
 
 class Socket:

@@ -10,6 +10,7 @@ from livereferrals.streaming.frames import Encoder, Stream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from livereferrals.events.logged import Logged
     from livereferrals.events.models import Event
     from livereferrals.exceptions import FeedError
     from livereferrals.streaming.frames import LogKeys, Selection
@@ -87,16 +88,16 @@ class Streams:
             if self._current.get(stream.selection) is stream:
                 del self._current[stream.selection]
 
-    def take(self, events: list[Event], *, keys: LogKeys, upto: int) -> list[Watching]:
+    def take(self, events: Sequence[Event | Logged], *, keys: LogKeys, upto: int) -> list[Watching]:
         """Add newly read events to each stream that shows them; return the watchers for whom there is something."""
         encoder = Encoder(keys)
-        by_partner: dict[str | None, list[Event]] = defaultdict(list)
+        by_partner: dict[str | None, list[Event | Logged]] = defaultdict(list)
         for event in events:
             by_partner[event.partner].append(event)
-        by_partner[None] = events
+        by_partner[None] = list(events)
         moved: list[Watching] = []
         for selection, stream in self._current.items():
-            shown: Sequence[Event] = by_partner.get(selection.topic.partner, ())
+            shown: Sequence[Event | Logged] = by_partner.get(selection.topic.partner, ())
             if shown and stream.take(shown, encoder, upto=upto):
                 moved.extend(self._watchers[stream])
         return moved

@@ -22,6 +22,7 @@ from livereferrals.events.cursors import Cursor
 from livereferrals.exceptions import FeedError
 from livereferrals.streaming import protocol, reading, terms
 from livereferrals.streaming.alarms import Alarm
+from livereferrals.streaming.sockets import say_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,6 @@ logger = logging.getLogger(__name__)
 END_WITHIN_S = 5.0
 """How long a watcher whose client does not read may take to say why it ends."""
 AGE_RETRY_S = 10.0
-PLANNED = frozenset({"restart", "max_age"})
 
 
 class Watcher:
@@ -56,18 +56,15 @@ class Watcher:
         self.grant = terms.shared_grant(admission.grant)
         self.selection: Selection = admission.selection
         self.epoch = admission.bounds.epoch
-        self.position = admission.start.cursor.seq
-        """Everything up to here has been sent, or is not for this reader."""
-        self.told = self.position
-        """The last cursor that the reader was given."""
+        self.position = admission.start.cursor.seq  # everything up to here has been sent, or is not for this reader
+        self.told = self.position  # the last cursor that the reader was given
         self.acks_earned = 0
         """Acknowledgements that the reader may have for what it was sent: one for each event, and one for each cursor."""
         self._hub = hub
         self._outlet = outlet
         self._credit = terms.credit_of(limits, now=now, acks=admission.acks)
         self._duties = terms.duties_of(limits, now=now, acks=admission.acks)
-        self._history: list[Frame] = []
-        """Read from the log and not yet sent; the next is the last."""
+        self._history: list[Frame] = []  # read from the log and not yet sent; the next is the last
         self._is_live = False
         self._ending: FeedError | None = None
         self._stream: Stream | None = None
@@ -139,8 +136,6 @@ class Watcher:
         if self._credit.acknowledge(cursor.seq) and self._duties.note_freed():
             self.wake()
 
-    # --- writing -------------------------------------------------------------------------------------------------------
-
     async def write(self, task: asyncio.Task[Any]) -> None:
         """Write what is due, in a task that is to be cancelled where the reader does not take it."""
         stream = self._stream
@@ -163,6 +158,8 @@ class Watcher:
     async def _write(self, stream: Stream) -> bool:
         """Send what is due; return whether that was the end."""
         try:
+            if await self._pass_on(stream):
+                return False
             while self._ending is None and self._outlet.is_open:
                 self._is_woken = False
                 due = await self._step(stream)
@@ -178,7 +175,9 @@ class Watcher:
             logger.exception("A watcher failed.", extra={"action": "watcher.failed"})
             self._ending = self._ending or FeedError("resync", "The server lost its place; connect again.")
         if self._ending is not None:
-            await self._say_end(self._ending, stream)
+            with contextlib.suppress(FeedError):  # it ends in any case
+                await self._send_encoded(stream, before=self._ending)
+            await say_end(self._outlet, self._ending)
         return True
 
     def _finish(self) -> None:
@@ -188,22 +187,27 @@ class Watcher:
             self._on_end = None
             on_end()
 
-    async def _say_end(self, problem: FeedError, stream: Stream) -> None:
-        if problem.code not in PLANNED:
-            await self._outlet.refuse(problem)
-            return
-        if problem.code == "restart":
-            with contextlib.suppress(FeedError):  # it ends in any case
-                await self._send_encoded(stream)
-        await self._outlet.take_leave(problem.code, retry_after_s=problem.retry_after_s or 0)
-
-    async def _send_encoded(self, stream: Stream) -> None:
-        """Send what needs no reading and no waiting."""
-        while self._is_live and not self._history and stream.reaches_back_to(self.position):
+    async def _send_encoded(self, stream: Stream, *, before: FeedError) -> None:
+        """Send what needs no reading and no waiting, where the process ends."""
+        is_able = before.code == "restart" and self._is_live and not self._history
+        while is_able and stream.reaches_back_to(self.position):
             frame = stream.after(self.position)
             if frame is None or frame.first <= self.position or self._pause_before(frame) > 0:
                 return
             await self._send_frame(frame)
+
+    async def _pass_on(self, stream: Stream) -> bool:
+        """Send the newest frame where it is all that is due, as for most watchers most times; return whether it was."""
+        frame = stream.newest_frame
+        if frame is None or self._history or self._ending or not self._is_live or not self._outlet.is_open:
+            return False
+        is_next = frame.prev <= self.told <= self.position < frame.first
+        is_quiet = self._alarm.is_set and time.monotonic() < self._duties.next_at()
+        if not is_next or not is_quiet or self._pause_before(frame) > 0:
+            return False
+        self._is_woken = False
+        await self._send_frame(frame)
+        return not self._is_woken and self._ending is None and stream.newest_frame is frame
 
     async def _step(self, stream: Stream) -> float | None:
         """Send one frame, or return when to look again."""
@@ -287,13 +291,5 @@ class Watcher:
         """Return when to look again without a wake-up: after `pause`, or at the next duty; a heartbeat is said here."""
         now = time.monotonic()
         if self._duties.owes_heartbeat(now):
-            await self._say_position(self._settled(stream))
+            await self._say_position(stream.settled(self.position, upto=self._hub.position))
         return min(now + pause, self._duties.next_at())
-
-    def _settled(self, stream: Stream) -> int:
-        """Return up to where the reader has everything.
-
-        The stream is asked, for the hub's place alone would be too far: it moves before each watcher has been woken.
-        """
-        has_all = stream.reaches_back_to(self.position) and stream.after(self.position) is None
-        return max(self.position, self._hub.position) if has_all else self.position
