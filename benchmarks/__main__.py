@@ -50,7 +50,12 @@ def measure(*, quick: bool, only: list[str], out: Path) -> int:
     facts = environment.facts()
     with environment.scratch() as place, environment.postgres(place) as postgres, environment.valkey() as valkey:
         found = running.run(quick=quick, only=only, place=place, postgres_url=postgres, valkey_url=valkey)
-    facts |= {"quick": quick, "minutes": round((time.monotonic() - started) / 60, 1), "seconds": found.seconds}
+    facts |= {
+        "quick": quick,
+        "only": only,
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "seconds": found.seconds,
+    }
     out.mkdir(parents=True, exist_ok=True)
     report.write(found, facts=facts, only=only, out=out)
     return 0 if found.is_whole else 1

@@ -115,7 +115,8 @@ def table(heads: list[str], body: Iterable[list[str]]) -> Iterator[str]:
 
 def summary(facts: dict[str, Any]) -> str:
     """Return one line about when and on what."""
-    length = "One short round of everything" if facts["quick"] else "The whole table"
+    length = "One short round" if facts["quick"] else "Full length"
+    length += f" of {', '.join(facts['only'])}" if facts["only"] else " of the whole table"
     return (
         f"{length}, {facts['minutes']} minutes, {facts['date'][:10]}, commit {facts['commit']}. {facts['cpus']} CPUs "
         f"({facts['processor']}), {facts['memory_gib']} GiB, {facts['system']}, Python {facts['python']}; load client: "

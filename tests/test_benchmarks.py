@@ -32,6 +32,7 @@ FACTS: dict[str, Any] = {
     "load_before": 0.1,
     "packages": {"Django": "5.2"},
     "quick": True,
+    "only": [],
     "minutes": 1.0,
     "seconds": {"hits.uvicorn_postgres": 12.5},
 }
