@@ -102,14 +102,16 @@ async def load(url: str, *, connections: int, requests: int | None, seconds: flo
     began = time.monotonic()
     what = Load(f"GET {parts.path} HTTP/1.1\r\n{headers}\r\n".encode(), requests, began + seconds)
     loop = asyncio.get_running_loop()
-    opened = await asyncio.gather(
-        *(
-            loop.create_connection(lambda: Connection(what), parts.hostname or "", parts.port or 80)
-            for _ in range(connections)
-        )
-    )
-    waiting = [asyncio.ensure_future(protocol.over) for _, protocol in opened]
-    await asyncio.wait(waiting, timeout=seconds + DRAIN_S)
+    host, port = parts.hostname or "", parts.port or 80
+    connecting = [loop.create_connection(lambda: Connection(what), host, port) for _ in range(connections)]
+    waiting = []
+    for opened in await asyncio.gather(*connecting, return_exceptions=True):
+        if isinstance(opened, BaseException):
+            what.lost += 1  # a server may be killed while some connect
+        else:
+            waiting.append(opened[1].over)
+    if waiting:
+        await asyncio.wait(waiting, timeout=seconds + DRAIN_S)
     taken = sorted(what.latencies) or [0.0]
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = time.monotonic() - began
