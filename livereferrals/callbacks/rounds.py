@@ -29,17 +29,15 @@ if TYPE_CHECKING:
     from livereferrals.callbacks.threads import WorkThread
     from livereferrals.callbacks.turns import Turn
 
-POLL_S: Final = 1.0
-"""How often a worker looks by itself when no hint comes."""
+POLL_S: Final = 1.0  # how often a worker looks by itself when no hint comes
 SHORTEST_POLL_S: Final = 0.02
 """Hints come for every event of the log, those of this worker's own results included; one look serves all of this time."""
 LOOKS_SHARE: Final = 8
-"""And so many times as long as a look takes: a busy worker looks around for an eighth of its time at most."""
+"""A busy worker waits so many times as long as a look takes: it looks around for a ninth of its time at most."""
+BUSY_RESULTS: Final = 16  # in one turn make it a busy one: then nearly all hints are of its own events
 HOUSEKEEPING_S: Final = 10.0
-BATCH: Final = 100
-"""Results in one turn at most."""
-BUSY_S: Final = 0.2
-"""Pause before a row that somebody else has locked is tried again."""
+BATCH: Final = 100  # results in one turn at most
+BUSY_S: Final = 0.2  # pause before a row that somebody else has locked is tried again
 MOST_DUES: Final = 1000
 
 
@@ -72,12 +70,11 @@ class Rounds:
         """Started and not sent: the endpoint and its lease, by delivery."""
         self._dues: list[float] = []
         self._look_at = 0.0
-        self._looked_at = 0.0
-        self._look_s = 0.0
-        """How long the last look took."""
+        self._looked_at = self._look_s = 0.0
+        """When the last look began, and how long it took."""
+        self._settled = 0
         self._cleaned_at = float("-inf")
-        self._was_full = False
-        self._is_busy = False
+        self._was_full = self._is_busy = False
         self._has_found = True
 
     @property
@@ -108,7 +105,8 @@ class Rounds:
         """Look for work if it is time, write and start what there is, give back what is done."""
         now = time.monotonic()
         if is_hinted:
-            self._look_at = min(self._look_at, self._looked_at + max(SHORTEST_POLL_S, LOOKS_SHARE * self._look_s))
+            pause = LOOKS_SHARE * self._look_s if self._settled >= BUSY_RESULTS else 0.0
+            self._look_at = min(self._look_at, self._looked_at + max(SHORTEST_POLL_S, pause))
         if now >= self._look_at or (self._dues and now >= self._dues[0]) or (self._was_full and self._board.room > 0):
             await self._look(now)
         elif more := self._board.hungry(only_more=True):
@@ -116,7 +114,7 @@ class Rounds:
         await self.settle()
 
     async def recover(self) -> None:
-        """After a round that failed: part from a connection that is dead, so that the next one gets a new one."""
+        """Part from a connection that is dead, after a round that failed, so that the next one gets a new one."""
         await self._database.call(close_old_connections)
 
     async def settle(self) -> None:
@@ -162,14 +160,14 @@ class Rounds:
             self._cleaned_at = now
             await self._database.call(housekeeping.end_unsendable)
 
+    @metrics.timed("lease")
     def _lease(self, room: int, failing: int) -> Leased:
-        with metrics.timed("lease"):
-            return leasing.lease(worker=self._worker, limit=room, failing=failing, only=self._only, watch=self._clock)
+        return leasing.lease(worker=self._worker, limit=room, failing=failing, only=self._only, watch=self._clock)
 
     async def _read(self, endpoints: list[int]) -> None:
+        @metrics.timed("read")
         def read() -> dict[int, list[Ready]]:
-            with metrics.timed("read"):
-                return leasing.read(endpoints)
+            return leasing.read(endpoints)
 
         found = await self._database.call(read)
         for key, ready in found.items():
@@ -186,6 +184,7 @@ class Rounds:
 
     async def _turn(self) -> None:
         results, self._results = self._results[:BATCH], self._results[BATCH:]
+        self._settled = len(results)
         self._is_busy = False
         wish = self._wish(results)
         if not wish.tokens:
@@ -295,6 +294,6 @@ class Rounds:
         self._rouse()
 
 
+@metrics.timed("turn")
 def _turn(wish: turns.Wish) -> Turn:
-    with metrics.timed("turn"):
-        return turns.turn(wish)
+    return turns.turn(wish)
