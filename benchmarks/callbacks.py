@@ -1,303 +1,214 @@
-"""What slow partners and a long backlog cost the callbacks: `python -m benchmarks.callbacks slow|backlog [--postgres]`.
+"""How fast callbacks go out (P14-P17): beside raw aiohttp, beside Celery with requests, and beside a partner who hangs.
 
-slow     a partner that hangs and one that answers a byte a second, with deliveries waiting behind them: how long after
-         its commit a delivery to the other partners arrives, with the slow ones and without
-backlog  deliveries that are all due, worked off by `manage.py livereferrals worker --once`: the rate, the worker's
-         memory, and the time of its leases, reads and turns at the beginning and at the end
-
-The partners' server is a process of its own and answers at once. SQLite lies on the disk of the tests.
+The deliveries are real rows, each with its own URL, all due; one `manage.py livereferrals worker --once` makes them. The
+partners are eight ports of a process that answers at once. Every delivery has to have arrived, and arrived once.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import atexit
-import contextlib
-import json
-import os
-import re
-import signal
+import multiprocessing
 import statistics
-import subprocess
-import sys
 import time
-import urllib.request
-from collections import deque
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks.ground import prepared, resident_kib
+from benchmarks.calling import PARTNERS, celery, ours, pile_up, raw_aiohttp, ready
+from benchmarks.clients.sink import Sink
+from benchmarks.outcomes import Count, Curve, Outcome
+from benchmarks.rounds import alternate, median
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from benchmarks.calling import Round
+    from benchmarks.outcomes import Conditions
 
-    from livereferrals.callbacks.models import Subscription
-
-HEALTHY = 20
-FAST = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-WORK = ("lease", "read", "turn")
-
-
-# --- the partners' server ----------------------------------------------------------------------------------------------
+HANGING: Final = 200
+BIG: Final = {"full": 20_000, "quick": 1_600}
+START: Final = 8
+"""Calls in a round that shows what it costs to begin and end the processes."""
 
 
-async def serve() -> None:
-    """Answer: `/hang` never, `/drip` a byte a second, anything else at once. SIGTERM prints who arrived when."""
-    arrived: list[tuple[str, float]] = []
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            at = time.time()
-            if "/hang" in head[:40]:
-                await reader.read()
-            elif "/drip" in head[:40]:
-                for byte in FAST:
-                    writer.write(bytes([byte]))
-                    await writer.drain()
-                    await asyncio.sleep(1)
-            else:
-                found = re.search(r"webhook-id: (\S+)", head, re.IGNORECASE)
-                arrived.append((found[1] if found else "", at))
-                writer.write(FAST)
-                await writer.drain()
-        writer.close()
-
-    over = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
-    server = await asyncio.start_server(converse, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
-    await over.wait()
-    print(json.dumps(arrived), flush=True)  # noqa: T201
-    os._exit(0)
+# --- the rows of the table ------------------------------------------------------------------------------------------------
 
 
-class Partners:
-    """The server's process."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "benchmarks.callbacks", "serve"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
-        assert self._process.stdout is not None  # noqa: S101
-        self.port = int(self._process.stdout.readline())
-        # Also where the benchmark fails.
-        atexit.register(self._process.kill)
-
-    def end(self) -> dict[str, float]:
-        """End the server; return when each delivery arrived first."""
-        self._process.send_signal(signal.SIGTERM)
-        output, _ = self._process.communicate(timeout=60)
-        return dict(reversed(json.loads(output)))
+def on_postgres(conditions: Conditions) -> list[Outcome]:
+    """A backlog on PostgreSQL: P14."""
+    ready(conditions.postgres_url or "", conditions)
+    return _against_raw(conditions, row="P14", database="PostgreSQL", goal=0.80, stretch=0.90)
 
 
-# --- rows ----------------------------------------------------------------------------------------------------------------
+def on_sqlite(conditions: Conditions) -> list[Outcome]:
+    """A backlog on SQLite: P15."""
+    ready(conditions.sqlite_url(), conditions)
+    return _against_raw(conditions, row="P15", database="SQLite", goal=0.75, stretch=0.85)
 
 
-def subscribe(partners: Partners, path: str, **options: Any) -> Subscription:
-    """Return a new partner's subscription to a path of the server."""
-    from tests.callbacks.running import subscribe as make
-
-    return make(f"http://127.0.0.1:{partners.port}{path}", **options)
-
-
-def pile_up(subscription: Subscription, *, rows: int) -> None:
-    """Let so many deliveries be due, one after the other, since an hour ago."""
-    from django.utils import timezone
-
-    from livereferrals import ids
-    from livereferrals.callbacks.models import Delivery
-    from tests.callbacks.running import owe
-
-    first = owe(subscription)
-    begun, known = timezone.now() - timedelta(hours=1), {**(first.payload or {}), "cursor": "bench.1"}
-    Delivery.objects.filter(pk=first.pk).delete()
-    for start in range(0, rows, 5000):
-        Delivery.objects.bulk_create(
-            Delivery(
-                id=ids.new_uuid(),
-                subscription=subscription,
-                confirmation_id=first.confirmation_id,
-                event=ids.new_uuid(),
-                payload=known,
-                due_at=begun + timedelta(milliseconds=number),
-                created_at=begun,
-            )
-            for number in range(start, min(rows, start + 5000))
+def _against_raw(conditions: Conditions, *, row: str, database: str, goal: float, stretch: float) -> list[Outcome]:
+    number = conditions.pick(full=BIG["full"], quick=BIG["quick"])
+    found = alternate(
+        {
+            "ours": partial(ours, number=number),
+            "raw": partial(raw_aiohttp, number=number),
+            "kept": partial(raw_aiohttp, number=number, keep_alive=True),
+        },
+        rounds=conditions.rounds,
+        warm_up={},
+    )
+    return [
+        Outcome(
+            row=row,
+            what=f"{number} due deliveries, {PARTNERS} partners, {database}",
+            against="raw aiohttp, a connection for each request",
+            goal=goal,
+            stretch=stretch,
+            ours=[one.rate for one in found["ours"]],
+            theirs=[one.rate for one in found["raw"]],
+            unit="calls/s",
+            counts=_counts(found["ours"], number=number),
+            figures={
+                "CPU of ours, us a call": round(median([one.cpu_us for one in found["ours"]])),
+                "CPU of raw aiohttp, us a call": round(median([one.cpu_us for one in found["raw"]])),
+                "raw aiohttp with kept-alive connections, calls/s": round(median([one.rate for one in found["kept"]])),
+            },
         )
+    ]
 
 
-def analyse() -> None:
-    """Have the database know its tables, as its own upkeep does."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-
-# --- slow partners --------------------------------------------------------------------------------------------------------
+def _counts(rounds: list[Round], *, number: int) -> list[Count]:
+    expected = number * len(rounds)
+    return [
+        Count(what="deliveries that arrived", found=sum(one.arrived for one in rounds), expected=expected),
+        Count(what="requests, one for each delivery", found=sum(one.requests for one in rounds), expected=expected),
+        Count(what="rows that say delivered", found=sum(one.delivered for one in rounds), expected=expected),
+    ]
 
 
-def stream(partners: Partners, *, seconds: float, rate: float) -> list[float]:
-    """Owe deliveries to healthy partners at a steady rate; return how long each took to arrive, in ms."""
+def against_celery(conditions: Conditions) -> list[Outcome]:
+    """The same work by Celery: P16."""
+    ready(conditions.postgres_url or "", conditions)
+    number = conditions.pick(full=BIG["full"] // 2, quick=BIG["quick"])
+    found = alternate(
+        {"ours": partial(ours, number=number), "celery": partial(celery, conditions.valkey_url or "", number=number)},
+        rounds=conditions.rounds,
+        warm_up={},
+    )
+    counts = _counts(found["ours"], number=number)
+    mine, theirs = found["ours"], found["celery"]
+    begun = {
+        "ours": ours(number=START).cpu_us * START / number,
+        "celery": celery(conditions.valkey_url or "", number=START).cpu_us * START / number,
+    }
+    common: dict[str, Any] = {"row": "P16", "against": "Celery with requests, 4 processes, Valkey"}
+    return [
+        Outcome(
+            what="calls a second, PostgreSQL", goal=8, stretch=10, unit="calls/s", counts=counts,
+            ours=[one.rate for one in mine], theirs=[one.rate for one in theirs], **common,
+        ),
+        Outcome(
+            what="CPU of the workers for each call", goal=12, stretch=16, unit="us", better="lower", bound="at least",
+            ours=[one.cpu_us - begun["ours"] for one in mine], theirs=[one.cpu_us - begun["celery"] for one in theirs],
+            notes="Without what it takes to begin and end the processes.", **common,
+        ),
+    ]  # fmt: skip
+
+
+def hanging(conditions: Conditions) -> list[Outcome]:
+    """One partner takes calls and never answers: P17."""
+    outcomes = []
+    for database, url in (("PostgreSQL", conditions.postgres_url or ""), ("SQLite", conditions.sqlite_url("hanging"))):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            outcomes.append(pool.submit(_hanging, conditions, url, database).result())
+    return outcomes
+
+
+def _hanging(conditions: Conditions, url: str, database: str) -> Outcome:
+    ready(url, conditions)
     from livereferrals.callbacks.models import Delivery
-    from tests.callbacks.running import owe
-    from tests.waiting import wait_until
-
-    healthy = [subscribe(partners, f"/fast{number}") for number in range(HEALTHY)]
-    committed: dict[str, float] = {}
-    begun = time.monotonic()
-    for number in range(int(seconds * rate)):
-        time.sleep(max(0.0, begun + number / rate - time.monotonic()))
-        delivery = owe(healthy[number % HEALTHY])
-        committed[str(delivery.pk)] = time.time()
-    wait_until(lambda: not Delivery.objects.filter(pk__in=committed, attempts=0).exists(), timeout_s=60)
-    time.sleep(1)
-    arrived = partners.end()
-    return [(arrived[ident] - at) * 1000 for ident, at in committed.items()]
-
-
-def slow(rows: int, seconds: float, rate: float) -> None:
-    """Compare healthy partners' deliveries without and with two slow partners."""
-    from livereferrals.callbacks.models import Delivery, DeliveryAttempt
     from tests.callbacks.running import running_worker
 
-    for with_slow in (False, True):
-        # Servers of their own: one origin gets `PER_ORIGIN` requests, whatever its subscriptions.
-        partners, hanging, dripping = Partners(), Partners(), Partners()
-        if with_slow:
-            for server, path in ((hanging, "/hang"), (dripping, "/drip")):
-                pile_up(subscribe(server, path, max_in_flight=32), rows=rows // 2)
-        analyse()
+    number = conditions.pick(full=600, quick=150)
+    sink = Sink(ports=PARTNERS, hanging=1)
+    try:
         with running_worker():
-            time.sleep(2)
-            taken = sorted(stream(partners, seconds=seconds, rate=rate))
-        for server in (hanging, dripping):
-            server.end()
-        quantiles = statistics.quantiles(taken, n=100)
-        say(
-            slow_partners=with_slow,
-            deliveries=len(taken),
-            p50_ms=round(quantiles[49], 1),
-            p99_ms=round(quantiles[98], 1),
-            worst_ms=round(taken[-1], 1),
-            attempts_at_slow=Delivery.objects.filter(confirmation__isnull=False, attempts__gt=0).count() - len(taken),
-        )
-        DeliveryAttempt.objects.all().delete()
-        Delivery.objects.all().delete()
-
-
-# --- a backlog ------------------------------------------------------------------------------------------------------------
-
-
-class Scrape:
-    """A worker's figures at one moment."""
-
-    def __init__(self, port: int, pid: int) -> None:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        self.at = time.monotonic()
-        self.kib = resident_kib(pid)
-        self.calls = self._sum(text, r"callback_attempts_total\{.*\}")
-        self.seconds = {work: self._sum(text, rf'callback_database_seconds_sum\{{work="{work}"\}}') for work in WORK}
-        self.counts = {work: self._sum(text, rf'callback_database_seconds_count\{{work="{work}"\}}') for work in WORK}
-
-    @staticmethod
-    def _sum(text: str, name: str) -> float:
-        return sum(float(value) for value in re.findall(rf"livereferrals_{name} (\S+)", text))
-
-    def since(self, before: Scrape) -> dict[str, float]:
-        """Return mean times in ms, and the rate, between two moments."""
-        found = {
-            f"{work}_ms": round(
-                1000 * (self.seconds[work] - before.seconds[work]) / max(1, self.counts[work] - before.counts[work]), 2
-            )
-            for work in WORK
-        }
-        return found | {"calls_s": round((self.calls - before.calls) / (self.at - before.at))}
-
-
-def backlog(rows: int, endpoints: int) -> None:
-    """Work off a backlog with one worker process."""
-    from tests.ports import own_port
-    from tests.servers import server_environment
-
-    partners, port = Partners(), own_port()
-    for number in range(endpoints):
-        pile_up(subscribe(partners, f"/p{number}", max_in_flight=32), rows=rows // endpoints)
-    analyse()
-    command = [sys.executable, "manage.py", "livereferrals", "-v", "0", "worker", "--once", "--metrics-port", str(port)]
-    begun = time.monotonic()
-    environment = server_environment(LOGGING={"version": 1})
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
-    scrapes: deque[Scrape] = deque()
-    while process.poll() is None:
-        with contextlib.suppress(OSError):
-            scrapes.append(Scrape(port, process.pid))
-            say(calls=scrapes[-1].calls, private_mib=round(scrapes[-1].kib / 1024, 1), **_lately(scrapes))
-        time.sleep(5)
-    if process.returncode:
-        raise SystemExit("The worker has failed.")
-    arrived = partners.end()
-    working = [scrape for scrape in scrapes if scrape.calls]
-    if len(working) < 3:
-        raise SystemExit("The backlog was gone before it could be watched: take more --rows.")
-    tenth = max(1, len(working) // 5)
-    say(
-        rows=rows,
-        delivered=len(arrived),
-        seconds=round(time.monotonic() - begun, 1),
-        first=working[tenth].since(working[0]),
-        last=working[-1].since(working[-1 - tenth]),
-        private_mib=(round(working[0].kib / 1024, 1), round(working[-1].kib / 1024, 1)),
+            p99s = [_stream(sink.ports, number=number) for _ in range(conditions.rounds)]
+            healthy = Delivery.objects.exclude(subscription__callback_url__contains=f":{sink.ports[0]}/")
+            delivered = healthy.filter(state="delivered").count()
+            # What hangs is not waited for.
+            Delivery.objects.filter(state="waiting").delete()
+    finally:
+        sink.kill()
+    return Outcome(
+        row="P17",
+        what=f"from commit to result, p99 of the healthy, {HANGING} due to one who hangs, {database}",
+        goal=100,
+        stretch=30,
+        ours=p99s,
+        unit="ms",
+        better="lower",
+        counts=[Count(what="healthy deliveries made", found=delivered, expected=number * conditions.rounds)],
     )
 
 
-def _lately(scrapes: deque[Scrape]) -> dict[str, float]:
-    return scrapes[-1].since(scrapes[-2]) if len(scrapes) > 1 else {}
+def _stream(ports: list[int], *, number: int, rate: float = 40.0) -> float:
+    """Owe deliveries to healthy partners at a steady rate; return the p99 of the time to their result, in ms."""
+    from livereferrals.callbacks.models import Delivery
+    from tests.callbacks.running import owe, subscribe
+    from tests.callbacks.running import pile_up as pile_up_at
+    from tests.waiting import wait_until
+
+    pile_up_at(subscribe(f"http://127.0.0.1:{ports[0]}/hang/{{delivery_id}}"), HANGING)
+    healthy = [subscribe(f"http://127.0.0.1:{port}/hook/{{delivery_id}}") for port in ports[1:]]
+    time.sleep(2)
+    committed: dict[Any, float] = {}
+    begun = time.monotonic()
+    for place in range(number):
+        time.sleep(max(0.0, begun + place / rate - time.monotonic()))
+        delivery = owe(healthy[place % len(healthy)])
+        committed[delivery.pk] = time.time()
+    mine = Delivery.objects.filter(subscription__in=healthy)
+    wait_until(lambda: not mine.exclude(state="delivered").exists(), timeout_s=60)
+    ended = dict(mine.filter(finished_at__isnull=False).values_list("pk", "finished_at"))
+    taken = [(ended[key].timestamp() - at) * 1000 for key, at in committed.items()]  # type: ignore[union-attr] # all have ended
+    return statistics.quantiles(taken, n=100)[98]
 
 
-def say(**facts: Any) -> None:
-    """Print one line of figures."""
-    print(json.dumps(facts), flush=True)  # noqa: T201
+# --- growth ---------------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def database(*, postgres: bool) -> Iterator[None]:
-    """Prepare the tables in SQLite, or in a PostgreSQL that lives as long as the run."""
-    with contextlib.ExitStack() as stack:
-        if postgres:
-            from tests.servers import postgres_server
+def growth(conditions: Conditions) -> list[Curve]:
+    """Return what a lease and a reading cost over the backlog, and over the number of endpoints."""
+    ready(conditions.sqlite_url("growth"), conditions)
+    from tests.callbacks.running import owe, subscribe
 
-            os.environ["TEST_DATABASE_URL"] = stack.enter_context(postgres_server())
-        stack.enter_context(prepared())
-        from django.test import override_settings
-
-        from tests.callbacks.running import LOOPBACK
-
-        stack.enter_context(override_settings(LIVEREFERRALS={"CALLBACKS": {"WORKER": "off", "ALLOW": LOOPBACK}}))
-        yield
-
-
-def main() -> None:
-    """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["slow", "backlog", "serve"])
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--endpoints", type=int, default=HEALTHY)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--rate", type=float, default=20, help="deliveries a second to healthy partners")
-    parser.add_argument("--postgres", action="store_true")
-    options = parser.parse_args()
-    if options.what == "serve":
-        asyncio.run(serve())
-        return
-    with database(postgres=options.postgres):
-        if options.what == "slow":
-            slow(options.rows, options.seconds, options.rate)
-        else:
-            backlog(options.rows, options.endpoints)
+    backlog, endpoints, waiting = [], [], 0
+    for size in (1_000, 4_000) if conditions.quick else (1_000, 10_000, 100_000):
+        pile_up([9] * PARTNERS, number=size - waiting)
+        waiting = size
+        backlog.append((float(size), _looked()))
+    made = PARTNERS * len(backlog)
+    for size in (30, 60) if conditions.quick else (30, 100, 1_000):
+        for place in range(made, size):
+            owe(subscribe(f"http://127.0.0.1:9/{place}"))
+        made = size
+        endpoints.append((float(size), _looked()))
+    what = "a lease, what is due at it read, and the lease given back; SQLite"
+    return [
+        Curve(path="callbacks", what=what, size="deliveries waiting", points=backlog),
+        Curve(path="callbacks", what=what, size="endpoints with something due", points=endpoints),
+    ]
 
 
-if __name__ == "__main__":
-    main()
+def _looked() -> float:
+    from livereferrals.callbacks import leasing
+
+    times = []
+    for _ in range(7):
+        begun = time.monotonic()
+        leases = leasing.lease(worker="benchmark:1:1", limit=leasing.AT_ONCE).leases
+        leasing.read(lease.endpoint for lease in leases)
+        leasing.release({lease.endpoint: lease.token for lease in leases})
+        times.append((time.monotonic() - begun) * 1000)
+    return median(times)
+
+
+MEASURES = {"P14": on_postgres, "P15": on_sqlite, "P16": against_celery, "P17": hanging}

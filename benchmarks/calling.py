@@ -1,0 +1,170 @@
+"""Who makes calls in the benchmarks: a worker with real rows, raw aiohttp, and Celery with requests; each does a round."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from benchmarks.clients.sink import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.clients.sink import Catch
+    from benchmarks.outcomes import Conditions
+
+PARTNERS: Final = 8
+IN_FLIGHT: Final = 6
+"""Calls at the same time to each partner: 48 in all, where the raw sender has 50 loops."""
+ALLOWED: Final = {"CALLBACKS": {"WORKER": "off", "ALLOW": ["127.0.0.0/8:*"]}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one contender did."""
+
+    rate: float
+    cpu_us: float
+    """Of its processes, their start included, for each delivery."""
+    arrived: int
+    requests: int
+    delivered: int
+    """Rows that say so."""
+
+
+def _round(catch: Catch, *, cpu_s: float, number: int, delivered: int) -> Round:
+    arrived = len(catch.arrived)
+    return Round(
+        rate=catch.rate, cpu_us=1e6 * cpu_s / number, arrived=arrived, requests=catch.requests, delivered=delivered
+    )
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------------
+
+
+def ready(url: str, conditions: Conditions) -> None:
+    """Set Django up on this empty database, and make the tables."""
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "tests.settings", "TEST_DATABASE_URL": url}
+    os.environ |= {"TEST_SCRATCH": str(conditions.scratch), "TEST_SETTINGS": json.dumps({"LIVEREFERRALS": ALLOWED})}
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
+def pile_up(ports: list[int], *, number: int) -> None:
+    """Let so many deliveries be due to these partners, each of an event of its own that has its number."""
+    from django.db import connection
+    from django.utils import timezone
+
+    from livereferrals import ids
+    from livereferrals.callbacks.models import Delivery
+    from livereferrals.events import sequencer
+    from livereferrals.events.models import Event
+    from tests.callbacks.running import owe, subscribe
+
+    since = timezone.now() - timedelta(hours=1)
+    for place, port in enumerate(ports):
+        subscription = subscribe(f"http://127.0.0.1:{port}/hook/{{delivery_id}}", max_in_flight=IN_FLIGHT)
+        first = owe(subscription)
+        Delivery.objects.filter(pk=first.pk).delete()
+        own = range(place, number, len(ports))
+        event = Event.objects.get(data__confirmation=str(first.confirmation_id))
+        events = [
+            Event(id=ids.new_uuid(), type=event.type, occurred_at=since, partner=event.partner, data=event.data)
+            for _ in own
+        ]
+        Event.objects.bulk_create(events, batch_size=500)
+        Delivery.objects.bulk_create(
+            (
+                Delivery(
+                    id=ids.new_uuid(),
+                    subscription=subscription,
+                    confirmation_id=first.confirmation_id,
+                    event=one.pk,
+                    payload=first.payload,
+                    due_at=since + timedelta(milliseconds=late),
+                    created_at=since,
+                )
+                for late, one in enumerate(events)
+            ),
+            batch_size=500,
+        )
+    while sequencer.number_events():
+        pass
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+# --- contenders -----------------------------------------------------------------------------------------------------------
+
+
+def ours(*, number: int) -> Round:
+    """Work off a backlog with one worker process."""
+    from livereferrals.callbacks.models import Delivery
+    from tests.servers import server_environment
+
+    sink = Sink(ports=PARTNERS)
+    try:
+        before = Delivery.objects.filter(state="delivered").count()
+        pile_up(sink.ports, number=number)
+        command = [sys.executable, "manage.py", "livereferrals", "-v", "0", "worker", "--once"]
+        environment = server_environment(LOGGING={"version": 1}, LIVEREFERRALS=ALLOWED)
+        cpu_s = _cpu_of(partial(subprocess.run, command, env=environment, check=True))
+    except BaseException:
+        sink.kill()
+        raise
+    catch = sink.end()
+    delivered = Delivery.objects.filter(state="delivered").count() - before
+    return _round(catch, cpu_s=cpu_s, number=number, delivered=delivered)
+
+
+def _cpu_of(act: Callable[[], object]) -> float:
+    """Return the CPU time of the processes that an act begins and ends."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    act()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def raw_aiohttp(*, number: int, keep_alive: bool = False) -> Round:
+    """POST as fast as aiohttp can."""
+    sink = Sink(ports=PARTNERS)
+    command = [sys.executable, "-m", "benchmarks.baselines.raw_aiohttp", "--requests", str(number)]
+    command += ["--keep-alive"] * keep_alive
+    try:
+        cpu_s = _cpu_of(
+            partial(subprocess.run, [*command, *map(str, sink.ports)], check=True, stdout=subprocess.DEVNULL)
+        )
+    except BaseException:
+        sink.kill()
+        raise
+    catch = sink.end()
+    return _round(catch, cpu_s=cpu_s, number=number, delivered=len(catch.arrived))
+
+
+def celery(broker: str, *, number: int) -> Round:
+    """Queue a task for each delivery, then have Celery work."""
+    sink = Sink(ports=PARTNERS)
+    command = [sys.executable, "-m", "benchmarks.baselines.celery_requests"]
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    environment["CELERY_BROKER"] = broker
+    common: dict[str, Any] = {"env": environment, "check": True, "stdout": subprocess.DEVNULL}
+    try:
+        ports = [f"--port={port}" for port in sink.ports]
+        subprocess.run([*command, "fill", "--broker", broker, "--requests", str(number), *ports], **common)  # noqa: S603 - our own command
+        cpu_s = _cpu_of(partial(subprocess.run, [*command, "work", "--broker", broker], **common))
+    except BaseException:
+        sink.kill()
+        raise
+    catch = sink.end()
+    return _round(catch, cpu_s=cpu_s, number=number, delivered=len(catch.arrived))
