@@ -139,6 +139,23 @@ async def test_hit_that_finds_no_room_is_lost_counted_and_logged(caplog: pytest.
 
 
 @on_postgres
+async def test_batch_is_one_transaction(group: HitGroup) -> None:
+    """P2: visitors, hits and events of a whole batch"""
+    link = await sync_to_async(make_link)()
+    drafts = [make_draft(link) for _ in range(64)]
+    await asyncio.to_thread(group._write, drafts)
+
+    def transactions() -> set[str]:
+        with connection.cursor() as cursor:
+            tables = [model._meta.db_table for model in (Visitor, ReferralHit, Event)]
+            cursor.execute(" UNION ".join(f"SELECT xmin::text FROM {table}" for table in tables))  # noqa: S608 - our own
+            return {xmin for (xmin,) in cursor.fetchall()}
+
+    assert len(await sync_to_async(transactions)()) == 1
+    assert await count_hits() == 64
+
+
+@on_postgres
 async def test_lost_connection_costs_no_hit(group: HitGroup) -> None:
     """L-27: of the server that was restarted, or of a pooler"""
     link = await sync_to_async(make_link)()
