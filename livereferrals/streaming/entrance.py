@@ -21,7 +21,7 @@ from livereferrals.streaming.places import places
 from livereferrals.tracking import privacy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from livereferrals.streaming.admission import Admission
     from livereferrals.streaming.allowances import Allowance
@@ -106,17 +106,37 @@ async def open_ticket_office(opening: Opening) -> Grant:
     return grant
 
 
-@contextlib.asynccontextmanager
-async def watching(hub: Hub, watcher: Watching, admission: Admission) -> AsyncIterator[Stream]:
+class Attendance:
+    """A taken place and a stay with the hub, as one asynchronous context. A class with slots, as `Stay` is."""
+
+    __slots__ = ("_hub", "_place", "_stay")
+
+    def __init__(self, hub: Hub, watcher: Watching, admission: Admission) -> None:
+        self._hub = hub
+        self._place = places.taken(admission.grant, admission.elsewhere)
+        self._stay = hub.watched_by(watcher, head=admission.bounds.head)
+
+    async def __aenter__(self) -> Stream:
+        with contextlib.ExitStack() as begun:
+            begun.enter_context(self._place)
+            processes.report(self._hub)
+            stream = await self._stay.__aenter__()
+            begun.pop_all()
+        return stream
+
+    async def __aexit__(self, *details: object) -> None:
+        with contextlib.ExitStack() as ending:
+            ending.push(self._place)
+            await self._stay.__aexit__(*details)
+
+
+def watching(hub: Hub, watcher: Watching, admission: Admission) -> Attendance:
     """Take a place for as long as this lasts, have the other processes told, and watch the stream of the reader's wishes.
 
     Raises:
-        FeedError: all places are taken meanwhile, or the log cannot be read just now.
+        FeedError: at its beginning: all places are taken meanwhile, or the log cannot be read just now.
     """
-    with places.taken(admission.grant, admission.elsewhere):
-        processes.report(hub)
-        async with hub.watched_by(watcher, head=admission.bounds.head) as stream:
-            yield stream
+    return Attendance(hub, watcher, admission)
 
 
 # --- one thing after the other --------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from livereferrals import conf
 from livereferrals.exceptions import FeedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from livereferrals.streaming.tokens import Grant
 
@@ -51,23 +50,26 @@ class Places:
         with self._lock:
             self._check(grant, elsewhere)
 
-    @contextlib.contextmanager
-    def taken(self, grant: Grant, elsewhere: Elsewhere) -> Iterator[None]:
-        """Hold one place.
+    def taken(self, grant: Grant, elsewhere: Elsewhere) -> Taken:
+        """Hold one place, as a context.
 
         Raises:
-            FeedError: `too_many_connections`.
+            FeedError: `too_many_connections`, at its beginning.
         """
+        return Taken(self, grant, elsewhere)
+
+    def take(self, grant: Grant, elsewhere: Elsewhere) -> None:
+        """Begin what `taken` does."""
         with self._lock:
             self._check(grant, elsewhere)
             self._count(grant, 1)
         self._tell()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._count(grant, -1)
-            self._tell()
+
+    def give_back(self, grant: Grant) -> None:
+        """End what `taken` does."""
+        with self._lock:
+            self._count(grant, -1)
+        self._tell()
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call `callback()` after each change, in the thread that made it."""
@@ -96,6 +98,23 @@ class Places:
     def _tell(self) -> None:
         for callback in list(self._listeners):
             callback()
+
+
+class Taken:
+    """One place. A class with slots, as `Stay` is."""
+
+    __slots__ = ("_elsewhere", "_grant", "_places")
+
+    def __init__(self, places: Places, grant: Grant, elsewhere: Elsewhere) -> None:
+        self._places = places
+        self._grant = grant
+        self._elsewhere = elsewhere
+
+    def __enter__(self) -> None:
+        self._places.take(self._grant, self._elsewhere)
+
+    def __exit__(self, *_details: object) -> None:
+        self._places.give_back(self._grant)
 
 
 places = Places()
