@@ -47,17 +47,18 @@ def measure(*, quick: bool, only: list[str], out: Path) -> int:
     # As Ctrl-C: what was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
-    facts = environment.facts()
-    with environment.scratch() as place, environment.postgres(place) as postgres, environment.valkey() as valkey:
-        found = running.run(quick=quick, only=only, place=place, postgres_url=postgres, valkey_url=valkey)
-    facts |= {
-        "quick": quick,
-        "only": only,
-        "minutes": round((time.monotonic() - started) / 60, 1),
-        "seconds": found.seconds,
-    }
+    facts = environment.facts() | {"quick": quick, "only": only}
     out.mkdir(parents=True, exist_ok=True)
-    report.write(found, facts=facts, only=only, out=out)
+
+    def keep(found: running.Run) -> None:
+        taken = {"minutes": round((time.monotonic() - started) / 60, 1), "seconds": found.seconds}
+        report.write(found, facts=facts | taken, only=only, out=out)
+
+    with environment.scratch() as place, environment.postgres(place) as postgres, environment.valkey() as valkey:
+        ground = running.Ground(quick=quick, place=place, postgres_url=postgres, valkey_url=valkey)
+        found = running.run(ground, only=only, keep=keep)
+    keep(found)
+    sys.stdout.write("\n".join(report.goals(found, only=only)) + "\n")
     return 0 if found.is_whole else 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import running
@@ -57,10 +56,9 @@ def is_known(asked: str) -> bool:
 
 
 def write(found: running.Run, *, facts: dict[str, Any], only: list[str], out: Path) -> None:
-    """Write both files, and show the table of goals."""
+    """Write both files."""
     (out / "report.json").write_text(json.dumps(as_json(found, facts=facts), indent=1) + "\n")
     (out / "REPORT.md").write_text("\n".join(as_markdown(found, facts=facts, only=only)) + "\n")
-    sys.stdout.write("\n".join(goals(found, only=only)) + "\n")
 
 
 def as_json(found: running.Run, *, facts: dict[str, Any]) -> dict[str, Any]:
