@@ -17,8 +17,8 @@ from tests.servers import postgres_server
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = "90"
-"""Per cent of lines and branches that the tests' own processes run; what only a server's process does is not counted: to
-watch those too takes half of their speed, which real servers need to be in time."""
+"""Per cent of lines and branches that the tests' own processes run. What only a server's process does is not counted:
+watching those too slows real servers down, which have to be in time."""
 WORKERS = "3"
 """One more than the cores of a small machine: most tests wait for a server or a partner most of the time."""
 PARALLEL = ["-n", WORKERS, "--dist", "worksteal"]
