@@ -32,13 +32,13 @@ RIGHTS = Rights(amounts=True, codenames=frozenset(CODENAMES))
 
 
 def make_some_of_everything() -> None:
-    for _ in range(3):
-        link = make_link()
+    links = [make_link() for _ in range(3)]
+    for link in links:
         makers.hit(link)
         makers.confirmed(link, amount="5.00", currency="EUR")
         make_delivery()
     rollups.advance()
-    makers.hit(link)
+    makers.hit(links[0])
 
 
 def statements(view: str) -> list[str]:

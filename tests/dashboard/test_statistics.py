@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -266,11 +267,12 @@ def test_long_spans_of_all_partners_are_read_by_the_month(by: By, first: str, la
         if number == 20:
             rollups.advance()
     figures = Figures(log.bounds())
-    keys = {link.partner.uid if by is By.PARTNER else link.pk: link for link in links if link.partner}
-    whole = {
-        key: figures.numbers(span, whose=Whose(link=link.pk) if by is By.LINK else Whose(partners=frozenset({key})))
-        for key, link in keys.items()
+    uids = {link.pk: link.partner.uid for link in links if link.partner}
+    whose: dict[By, dict[Any, Whose]] = {
+        By.PARTNER: {uid: Whose(partners=frozenset({uid})) for uid in uids.values()},
+        By.LINK: {pk: Whose(link=pk) for pk in uids},
     }
+    whole = {key: figures.numbers(span, whose=one) for key, one in whose[by].items()}
     with CaptureQueriesContext(connection) as seen:
         leaders = figures.leaders(span, by=by, count=2)
     assert sum(f"livereferrals_monthly{by}total" in each["sql"] for each in seen.captured_queries) == 2
