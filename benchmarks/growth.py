@@ -49,16 +49,15 @@ def of_fanout(conditions: Conditions) -> Results:
 
 def of_callbacks(conditions: Conditions) -> Results:
     """How callbacks grow with subscriptions and backlog."""
-    return Results(curves=vars(callbacks)["growth"](conditions))
+    return Results(curves=callbacks.growth(conditions))
 
 
 MEASURES: dict[str, Callable[[Conditions], Results]] = {
     "growth-hits": hits_on_postgres,
     "growth-hits-sqlite": hits_on_sqlite,
     "growth-fan-out": of_fanout,
+    "growth-callbacks": of_callbacks,
 }
-if "growth" in vars(callbacks):
-    MEASURES["growth-callbacks"] = of_callbacks
 
 
 # --- hits -----------------------------------------------------------------------------------------------------------------

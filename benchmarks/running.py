@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -214,8 +213,6 @@ def _add(whole: Run, measurement: Measurement, found: Results) -> None:
 def measurements(only: list[str], *, whole: Run) -> Iterable[Measurement]:
     """Give the functions that stand under one of the asked rows, each once; all of them where none is asked."""
     for module in MODULES:
-        if importlib.util.find_spec(f"benchmarks.{module}") is None:
-            continue
         try:
             functions = measures(module)
         except Exception as error:  # noqa: BLE001 - a module that cannot be imported costs its own rows only
