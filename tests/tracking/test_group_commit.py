@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, transaction
 
 from livereferrals.events.models import Event
 from livereferrals.events.publisher import publisher
+from livereferrals.events.sequencer import number_events
 from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.signals import hit_recorded
 from livereferrals.tracking.drafts import Recorded
@@ -19,7 +20,6 @@ from livereferrals.tracking.group_commit import HitGroup
 from livereferrals.tracking.grouping import Limits
 from livereferrals.tracking.models import ReferralHit, ReferralLink, Visitor
 from livereferrals.tracking.writing import Hits, PlainWriter, _kind
-from tests.conftest import end_other_connections
 from tests.factories import make_link, make_user, make_visitor
 from tests.tracking.drafting import make_draft
 from tests.waiting import eventually
@@ -37,6 +37,8 @@ def group() -> Iterator[HitGroup]:
     made = HitGroup()
     yield made
     made.close()
+    # So that the publisher's thread has nothing left to do when the test, and with it the database, is over.
+    number_events()
 
 
 @pytest.fixture
@@ -50,6 +52,13 @@ def told() -> Iterator[list[dict[str, Any]]]:
     hit_recorded.connect(hear)
     yield heard
     hit_recorded.disconnect(hear)
+
+
+def end_session(group: HitGroup) -> None:
+    """End the group's session on the server."""
+    writer: Any = group._hits._writer
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [writer._connection.connection.info.backend_pid])
 
 
 def hits() -> int:
@@ -142,8 +151,7 @@ async def test_hit_that_finds_no_room_is_lost_counted_and_logged(caplog: pytest.
 async def test_batch_is_one_transaction(group: HitGroup) -> None:
     """P2: visitors, hits and events of a whole batch"""
     link = await sync_to_async(make_link)()
-    drafts = [make_draft(link) for _ in range(64)]
-    await asyncio.to_thread(group._write, drafts)
+    await sync_to_async(group._write)([make_draft(link) for _ in range(64)])
 
     def transactions() -> set[str]:
         with connection.cursor() as cursor:
@@ -161,7 +169,7 @@ async def test_lost_connection_costs_no_hit(group: HitGroup) -> None:
     link = await sync_to_async(make_link)()
     visitor = (await group.record(make_draft(link))).visitor_id
     for draft in (make_draft(link), make_draft(link, visitor=visitor)):
-        await sync_to_async(end_other_connections)()
+        await sync_to_async(end_session)(group)
         await group.record(draft)
     assert await count_hits() == 3
     assert not group.losses.count
