@@ -98,13 +98,13 @@ def _leading(by: By, viewpoint: Viewpoint, moment: Moment, *, whose: Whose) -> L
             headings=(Heading(key="name", label=gettext("Name")), *(heading for heading, _ in columns)),
             rows=tuple(
                 TableRow(
-                    id=f"leader-{by}-{number}",
+                    id="",
                     cells=(
                         _name_cell(names.get(bucket, _Named(name=str(bucket))), weight),
                         *(Cell(text=told(numbers)) for _, told in columns),
                     ),
                 )
-                for number, ((bucket, numbers), weight) in enumerate(zip(found, weights, strict=True), 1)
+                for (bucket, numbers), weight in zip(found, weights, strict=True)
             ),
             empty=Empty(title="", text=str(EMPTY[by])),
         ),

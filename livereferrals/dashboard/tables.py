@@ -78,7 +78,7 @@ class TableRow:
     """One row."""
 
     id: str
-    """The element's id, stable over frames."""
+    """The element's id, stable over frames; empty for a place in a ranking, which is no news when another takes it."""
     cells: tuple[Cell, ...]
     tone: Tone = "neutral"
 
