@@ -49,10 +49,8 @@ def rows() -> tuple[str, ...]:
 
 
 def is_known(asked: str) -> bool:
-    """Whether this can be asked for: a row, the rows of one path, one part of what stands beside the rows."""
-    return any(running.is_asked(row, asked) for row in rows()) or any(
-        running.is_asked(asked, extra) for extra in running.EXTRAS
-    )
+    """Whether this can be asked for: a row, the rows of one path, or a part of a row or of what stands beside the rows."""
+    return any(running.is_asked(row, asked) or running.is_asked(asked, row) for row in rows())
 
 
 def write(found: running.Run, *, facts: dict[str, Any], only: list[str], out: Path) -> None:
