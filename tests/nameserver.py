@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from tests.partner import HOST
+from tests.ports import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -35,11 +35,11 @@ class Followed:
         return self.hit.visitor
 
 
-def follow(client: Client, link: ReferralLink | str, **query: str) -> Followed:
+def follow(client: Client | AsyncClient, link: ReferralLink | str, **query: str) -> Followed:
     """Follow a link's own URL as a person with a browser does.
 
     Args:
-        client: Django's test client; afterwards it is the visitor's browser.
+        client: Django's test client, for `afollow` the async one; afterwards it is the visitor's browser.
         link: the link, or its identifier.
         query: parameters of the URL: `next`, `click_id`, `sub1` to `sub5`.
 
@@ -51,10 +51,11 @@ def follow(client: Client, link: ReferralLink | str, **query: str) -> Followed:
     return _followed(response, before=before)
 
 
-async def afollow(client: AsyncClient, link: ReferralLink | str, **query: str) -> Followed:
+async def afollow(client: Client | AsyncClient, link: ReferralLink | str, **query: str) -> Followed:
     """Async form of `follow`."""
     before = await sync_to_async(_newest)()
-    response: Any = await client.get(_url(link), query, headers={"user-agent": BROWSER})
+    answering: Any = client.get(_url(link), query, headers={"user-agent": BROWSER})
+    response = await answering
     return await sync_to_async(_followed)(response, before=before)
 
 

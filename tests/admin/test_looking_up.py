@@ -13,7 +13,7 @@ from livereferrals.models import Subscription
 from tests.admin.people import change_url
 from tests.factories import PASSWORD, make_staff, make_subscription
 from tests.nameserver import Names, NameServer, name_server
-from tests.partner import HOST
+from tests.ports import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
