@@ -34,7 +34,7 @@ def exact(one: Contender, *, requests: int) -> Count:
     if seen.requests != requests or seen.wrong or seen.failed:
         raise RuntimeError(f"{requests} requests were sent, and this was seen: {seen}")
     return Count(
-        what=f"hits in the database, {requests} answers with 302", found=one.hits() - before, expected=seen.requests
+        what=f"{_who(one)}: hits in the database, answers with 302", found=one.hits() - before, expected=seen.requests
     )
 
 
@@ -58,7 +58,7 @@ def _killed_once(one: Contender, *, hits: int) -> Count:
         client.join()
     if not read or not read[0].requests or read[0].wrong:
         raise RuntimeError(f"Until the server was killed, this was seen: {read}")
-    what = "hits in the database after kill -9 under load, answers read"
+    what = f"{_who(one)}: hits in the database after kill -9 under load, answers read"
     return Count(what=what, found=one.hits() - before, expected=read[0].requests, at_least=True)
 
 
@@ -68,3 +68,7 @@ def _wait_for(one: Contender, *, hits: int) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"The database does not hold {hits} hits within {DEADLINE_S} s.")
         time.sleep(0.05)
+
+
+def _who(one: Contender) -> str:
+    return f"{one.name}, {one.server.kind}, {'SQLite' if one.database_url.startswith('sqlite') else 'PostgreSQL'}"
