@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from benchmarks.outcomes import Cost, Count, Curve, Outcome
+    from benchmarks.outcomes import Cost, Curve, Outcome
 
 GOALS = {
     "P1": "hit, uvicorn + PostgreSQL, c=16",
@@ -197,7 +197,7 @@ def _also(one: Outcome) -> str:
 
 def counts(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """Give the durable counts, each once."""
-    told: dict[str, Count] = {f"{one.row} {count.what}": count for one in outcomes for count in one.counts}
+    told = dict.fromkeys((f"{one.row} {count.what}", count) for one in outcomes for count in one.counts)
     if not told:
         return
     yield from table(
@@ -209,7 +209,7 @@ def counts(outcomes: Iterable[Outcome]) -> Iterator[str]:
                 f"{'>= ' if count.at_least else ''}{count.expected:,}",
                 "yes" if count.holds else "**NO**",
             ]
-            for what, count in told.items()
+            for what, count in told
         ),
     )
 
