@@ -30,6 +30,7 @@ def test_make_lists_what_can_be_typed(arguments: tuple[str, ...]) -> None:
         "types",
         "messages",
         "build",
+        "bench",
     }
 
 

@@ -318,7 +318,7 @@ def test_hit_takes_one_transaction_and_at_most_five_statements(
         with Statements() as statements:
             follow(browser, "/x")
         assert len(statements.made) <= most, statements.made
-        assert statements.transactions == 1
+        assert statements.transactions in of_a_hit(kind)
     ReferralHit.objects.all().delete()
     Visitor.objects.all().delete()
     with Statements() as statements:
@@ -329,13 +329,21 @@ def test_hit_takes_one_transaction_and_at_most_five_statements(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("path", ["/ref/abc123", "/page/?affiliate_id=moox6esi"])
 def test_answer_waits_for_the_commit_also_with_atomic_requests(
-    world: SimpleNamespace, browser: Browser, monkeypatch: pytest.MonkeyPatch, path: str
+    world: SimpleNamespace, kind: str, browser: Browser, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """L-10: the hit's transaction is the outermost one, so that it is committed when the view is done"""
     monkeypatch.setitem(connections.settings[DEFAULT_DB_ALIAS], "ATOMIC_REQUESTS", True)
     with Statements() as statements:
         assert browser.get(path).status_code == 302
-    assert (statements.transactions, statements.savepoints) == (1, 0)
+    assert statements.savepoints == 0
+    assert statements.transactions in of_a_hit(kind)
+    assert not connection.in_atomic_block
+    assert hits() == 1
+
+
+def of_a_hit(kind: str) -> set[int]:
+    """Return how many transactions are committed by a statement of their own: none where one statement is all there is."""
+    return {0, 1} if kind == "front" and connection.vendor == "postgresql" else {1}
 
 
 @pytest.mark.django_db(transaction=True)
