@@ -100,6 +100,8 @@ def test_checks_are_registered_once() -> None:
         ({"REPEAT_WINDOW": -1}, "E011", "REPEAT_WINDOW"),
         ({"ATTRIBUTION_WINDOW": "90 days"}, "E011", "ATTRIBUTION_WINDOW"),
         ({"FEED_RETENTION": timedelta(0)}, "E011", "FEED_RETENTION"),
+        ({"FEED_HEARTBEAT": 4}, "E011", "timedelta(seconds=20)"),
+        ({"FEED_HEARTBEAT": 31}, "E011", "timedelta(seconds=20)"),
         ({"TRIGGERS": [Trigger("T", window=timedelta(0), **GOOD)]}, "E011", "timedelta(days=30)"),
         ({"ATTRIBUTION": "best"}, "E012", "last_click"),
         ({"ATTRIBUTION": "nowhere.rule"}, "E012", "last_click"),

@@ -20,6 +20,7 @@ def register_all() -> None:
         values.check_redirects,
         values.check_cookie,
         values.check_cookie_age,
+        values.check_heartbeat,
         triggers.check_triggers,
         host.check_middleware,
         host.check_asgi_application,

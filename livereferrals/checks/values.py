@@ -21,6 +21,7 @@ PARAMETER: Final = re.compile(r"[A-Za-z0-9_.~-]+\Z", re.ASCII)
 """A name that stands in a URL as it is."""
 COOKIE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z", re.ASCII)
 """A cookie's name: a token (RFC 6265, 4.1.1)."""
+HEARTBEATS_S: Final = (5, 30)
 BROWSERS_KEEP_S: Final = 400 * 86_400
 """Seconds that browsers keep a cookie at most (RFC 6265bis, 5.5)."""
 TIMES: Final = frozenset(
@@ -195,6 +196,20 @@ def check_cookie_age(**kwargs: Any) -> list[CheckMessage]:
     wanted = min(int(window.total_seconds()), BROWSERS_KEEP_S)
     message = f"The visitor's cookie lives {age_s} seconds, shorter than the longest attribution window ({window})."
     return [Doubt(message, hint=f'Write "COOKIE_MAX_AGE": {wanted}', id="livereferrals.W007")]
+
+
+def check_heartbeat(**kwargs: Any) -> list[CheckMessage]:
+    """Find heartbeats that proxies do not wait for, or that are mostly noise (E011)."""
+    pause_s = usable("FEED_HEARTBEAT").total_seconds()
+    if HEARTBEATS_S[0] <= pause_s <= HEARTBEATS_S[1]:
+        return []
+    return [
+        Error(
+            f"{conf.ROOT}['FEED_HEARTBEAT'] is {pause_s:g} seconds; from 5 to 30 it keeps connections alive.",
+            hint='Write "FEED_HEARTBEAT": timedelta(seconds=20)',
+            id="livereferrals.E011",
+        )
+    ]
 
 
 def longest_window() -> timedelta | None:
