@@ -20,6 +20,9 @@ class RollupState(models.Model):
     epoch = models.CharField(max_length=16, blank=True)
     seq = models.BigIntegerField(default=0)
     time_zone = models.CharField(max_length=64, blank=True, help_text="The zone whose hours and days the rows hold.")
+    imported_upto = models.DateTimeField(
+        null=True, help_text="The newest time of rows that an import has added: the log knows nothing of them."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

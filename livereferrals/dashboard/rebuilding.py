@@ -1,7 +1,8 @@
 """Comparing the rollups with the log, and making them anew from it (O-05).
 
 The log vouches for the hours and days whose events are all still in it: all of them, or, once it has been pruned, those
-that begin after its first event was numbered. Older rows stay as they are. The log is read without a lock; a short
+that begin after its first event was numbered; and after the newest row that was imported from another package, since
+imported rows have no events. Older rows stay as they are. The log is read without a lock; a short
 transaction at the end, under the rollups' lock, takes in what has been rolled up meanwhile.
 """
 
@@ -80,7 +81,7 @@ def check() -> list[Difference]:
     """Return the rows of the rollups that do not hold what the log says, once they are up to date. Writes no row.
 
     Raises:
-        LogMoved: the log was pruned while it was read.
+        LogMoved: the log was pruned while it was read, or rows were imported.
     """
     found: list[Difference] = _with_totals(_differences)
     return found
@@ -101,24 +102,30 @@ def _with_totals(act: Callable[[Totals, Reach, str], Any]) -> Any:
     alias = router.db_for_write(RollupState)
     rollups.advance()
     bounds = log.bounds()
-    reach = _reach(bounds)
+    imported_upto = rollups.position().imported_upto
+    reach = _reach(bounds, imported_upto=imported_upto)
     totals: Totals = {model: defaultdict(Sums) for model in rollups.PLACES}
     place = _add_up(totals, reach, after=bounds.oldest, upto=rollups.position().seq, alias=alias)
     with transaction.atomic(using=alias):
         state = lock_singleton(RollupState, using=alias)
+        if state.imported_upto != imported_upto:
+            raise LogMoved("Rows were imported while the event log was read; try again.")
         _add_up(totals, reach, after=place, upto=state.seq, alias=alias)
         return act(totals, reach, alias)
 
 
-def _reach(bounds: log.Bounds) -> Reach:
+def _reach(bounds: log.Bounds, *, imported_upto: datetime | None) -> Reach:
     zone = timezone.get_default_timezone()
     # A full hour of margin: rows of an hour that is just being forgotten are not whole.
     recent = ranges.hour_of(timezone.now() - rollups.RECENT_SPAN, zone=zone) + 2 * ranges.HOUR
-    if bounds.oldest == 0:
+    limits = [] if imported_upto is None else [imported_upto]
+    if bounds.oldest > 0:
+        first = log.read(bounds.oldest, limit=1)
+        # What was pruned was numbered before, and had happened before that.
+        limits.append(first[0].numbered_at if first and first[0].numbered_at is not None else timezone.now())
+    if not limits:
         return Reach(hours=EVER, days=EVER.date(), recent=recent)
-    first = log.read(bounds.oldest, limit=1)
-    # What was pruned was numbered before, and had happened before that.
-    known = first[0].numbered_at if first and first[0].numbered_at is not None else timezone.now()
+    known = max(limits)
     hours = ranges.hour_of(known, zone=zone) + ranges.HOUR
     return Reach(hours=hours, days=ranges.day_of(known, zone=zone) + timedelta(days=1), recent=recent)
 

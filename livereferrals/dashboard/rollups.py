@@ -120,19 +120,21 @@ def _move(state: RollupState, *, alias: str, **values: Any) -> bool:
 
 
 def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> None:
-    """Begin anew where hours and days have become others and the whole log is still there.
+    """Begin anew where hours and days have become others and the log still has everything.
 
-    Where the log has been pruned, the old rows stay as they are: hours of another zone are better than none.
+    Where the log has been pruned, or rows were imported that it never had, the old rows stay as they are: hours of
+    another zone are better than none.
     """
+    is_whole = oldest == 0 and state.imported_upto is None
     with transaction.atomic(using=alias):
-        if not _move(state, seq=state.seq if oldest > 0 else 0, time_zone=zone, alias=alias):
+        if not _move(state, seq=0 if is_whole else state.seq, time_zone=zone, alias=alias):
             return
-        if oldest == 0:
+        if is_whole:
             for model in PLACES:
                 model._default_manager.using(alias).all().delete()
             return
     logger.warning(
-        "TIME_ZONE has changed and the log is pruned; older totals keep the days of %s.",
+        "TIME_ZONE has changed and the log does not have everything; older totals keep the days of %s.",
         state.time_zone,
         extra={"action": "rollup.zone"},
     )

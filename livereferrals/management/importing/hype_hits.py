@@ -1,0 +1,235 @@
+"""django-hype's hits: visitors, hits, and the confirmations that stood at them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from livereferrals import conf
+from livereferrals.management.importing import confirmed, hype_links, people, said, totals, writing
+from livereferrals.management.importing.hype_links import Known, OldLink
+from livereferrals.management.importing.lasting_ids import lasting_uuid
+from livereferrals.management.importing.source import Reading
+from livereferrals.tracking import screening
+from livereferrals.tracking.models import Confirmation, Origin, ReferralHit, Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from livereferrals.dashboard.models import RollupState
+    from livereferrals.management.importing.hype_links import Links
+    from livereferrals.management.importing.running import Job
+    from livereferrals.management.importing.totals import Happened
+
+TABLE: Final = "hype_referralhit"
+COLUMNS: Final = (
+    "id", "referral_link_id", "hit_user_id", "authenticated", "ip", "user_agent", "http_referer", "next", "confirmed", "created",
+)  # fmt: skip
+# The last column is when the same user last followed the same link, for what is a repeat (L-39).
+READING: Final = Reading(
+    select=f"""
+        SELECT {", ".join(f"h.{column}" for column in COLUMNS)},
+            l.identifier, l.user_id, l.disabled, l.created, l.updated,
+            CASE WHEN h.hit_user_id IS NOT NULL THEN (
+                SELECT MAX(e.created) FROM {TABLE} e
+                WHERE e.hit_user_id = h.hit_user_id AND e.referral_link_id = h.referral_link_id
+                AND (e.created < h.created OR e.created = h.created AND e.id < h.id)
+            ) END
+        FROM {TABLE} h LEFT JOIN {hype_links.TABLE} l ON l.id = h.referral_link_id""",  # noqa: S608 - names of our own
+    key="h.id",
+    since="h.created",
+)
+FIRST_SEEN: Final = f"SELECT hit_user_id, MIN(created) FROM {TABLE} WHERE hit_user_id IN (%s) GROUP BY hit_user_id"  # noqa: S608 - as above
+
+
+class OldHit(NamedTuple):
+    """A row of the old table, with its link."""
+
+    id: Any
+    referral_link_id: int
+    hit_user_id: Any
+    authenticated: Any
+    ip: str | None
+    user_agent: str
+    http_referer: str
+    next: str
+    confirmed: Any
+    created: Any
+    identifier: str | None
+    link_user_id: Any
+    link_disabled: Any
+    link_created: Any
+    link_updated: Any
+    last_follow: Any
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """The hit's id; on SQLite it is text."""
+        return self.id if isinstance(self.id, uuid.UUID) else uuid.UUID(self.id)
+
+    @property
+    def link(self) -> OldLink | None:
+        """The link's row, if there is one."""
+        if self.identifier is None:
+            return None
+        return OldLink(
+            self.referral_link_id,
+            self.identifier,
+            self.link_user_id,
+            self.link_disabled,
+            self.link_created,
+            self.link_updated,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What was looked up for a batch."""
+
+    links: Mapping[int, Known]
+    users: Mapping[object, Any]
+    first_seen: Mapping[object, datetime]
+    """When each user was first there."""
+    there: Mapping[uuid.UUID, ReferralHit]
+    """Hits of an earlier run."""
+    confirmations: set[uuid.UUID]
+    """The hits that have an imported confirmation."""
+
+
+@dataclass(slots=True, kw_only=True)
+class New:
+    """Rows to be written."""
+
+    visitors: dict[uuid.UUID, Visitor] = field(default_factory=dict)
+    hits: list[ReferralHit] = field(default_factory=list)
+    confirmations: list[Confirmation] = field(default_factory=list)
+    belated: list[ReferralHit] = field(default_factory=list)
+    """Hits of an earlier run that have been confirmed since."""
+    happened: list[Happened] = field(default_factory=list)
+
+
+class Hits:
+    """The stage of hits."""
+
+    def __init__(self, job: Job, *, links: Links) -> None:
+        self._job = job
+        self._links = links
+        self.tally = job.report.tally(TABLE, becomes="hits")
+        self._confirmed = job.report.tally(f"{TABLE}.confirmed", becomes=f"confirmations of {job.trigger!r}")
+
+    def total(self) -> int:
+        """Return how many rows there are."""
+        return self._job.source.count(TABLE, since="created")
+
+    def batches(self) -> Iterable[Sequence[OldHit]]:
+        """Give the old rows."""
+        return self._job.source.batches(READING, OldHit)
+
+    def take(self, rows: Sequence[OldHit], state: RollupState | None) -> None:
+        """Import some hits. The number of statements does not depend on the number of rows."""
+        around = self._look_around(rows)
+        new = New()
+        for row in rows:
+            self._take(row, around=around, new=new)
+        if state is None:
+            self.tally.imported += len(new.hits)
+            self._confirmed.imported += len(new.confirmations)
+        else:
+            self._write(new, state=state)
+
+    def _look_around(self, rows: Sequence[OldHit]) -> Around:
+        job = self._job
+        users = people.known((row.hit_user_id for row in rows), using=job.using)
+        seen = ((user, job.moments.read(first)) for user, first in job.source.look_up(FIRST_SEEN, users))
+        hits = ReferralHit.objects.using(job.using).in_bulk([row.uuid for row in rows])
+        of_confirmed = [row.uuid for row in rows if row.confirmed is not None]
+        standing = Confirmation.objects.using(job.using).filter(hit__in=of_confirmed, origin=Origin.IMPORT)
+        return Around(
+            links=self._links.find({row.referral_link_id: link for row in rows if (link := row.link)}.values()),
+            users=users,
+            first_seen={user: first for user, first in seen if first is not None},
+            there=hits,
+            confirmations=set(standing.values_list("hit_id", flat=True)) if of_confirmed else set(),
+        )
+
+    def _take(self, row: OldHit, *, around: Around, new: New) -> None:
+        link = around.links.get(row.referral_link_id)
+        created = self._job.moments.read(row.created)
+        hit = around.there.get(row.uuid)
+        if hit is not None:
+            self.tally.there += 1
+        elif link is None:
+            self.tally.skip(row.uuid, f"its link {row.referral_link_id} is not imported")
+        elif created is None:
+            self.tally.skip(row.uuid, "its time cannot be read")
+        else:
+            hit = self._hit(row, link=link, created=created, around=around)
+            new.hits.append(hit)
+            visitor = self._visitor(hit, first_seen=around.first_seen.get(row.hit_user_id))
+            new.visitors[visitor.pk] = visitor
+            hit.visitor_id = visitor.pk
+            new.happened.append(totals.of_hit(hit))
+        if row.confirmed is not None:
+            self._confirm(row, hit=hit, link=link, around=around, new=new)
+
+    def _hit(self, row: OldHit, *, link: Known, created: datetime, around: Around) -> ReferralHit:
+        user = around.users.get(row.hit_user_id)
+        if row.hit_user_id is not None and user is None:
+            self.tally.note(row.uuid, "its user does not exist any more")
+        last = self._job.moments.read(row.last_follow)
+        return ReferralHit(
+            id=row.uuid,
+            link_id=link.id,
+            user_id=user,
+            created_at=created,
+            authenticated=bool(row.authenticated),
+            repeat=screening.is_repeat(last, now=created, window=conf.settings.REPEAT_WINDOW),
+            self_referral=screening.is_self_referral(user, owners=[link.user_id]),
+            origin=Origin.IMPORT,
+            **said.kept(
+                said.Said(entry_url=row.next, user_agent=row.user_agent, referer=row.http_referer, ip=row.ip),
+                key=row.uuid,
+                tally=self.tally,
+                keep_ips=self._job.keep_ips,
+            ),
+        )
+
+    def _visitor(self, hit: ReferralHit, *, first_seen: datetime | None) -> Visitor:
+        """Return the visitor: of a user one for all hits, else one for each, since nothing tells them apart (I-08)."""
+        if hit.user_id is None:
+            return Visitor(id=lasting_uuid(hit.created_at, TABLE, hit.pk), created_at=hit.created_at)
+        seen = first_seen or hit.created_at
+        return Visitor(
+            id=lasting_uuid(seen, TABLE, "user", hit.user_id), user_id=hit.user_id, claimed_at=seen, created_at=seen
+        )
+
+    def _confirm(self, row: OldHit, *, hit: ReferralHit | None, link: Known | None, around: Around, new: New) -> None:
+        at = self._job.moments.read(row.confirmed)
+        self._confirmed.read += 1
+        if row.uuid in around.confirmations:
+            self._confirmed.there += 1
+        elif hit is None or link is None:
+            self._confirmed.skip(row.uuid, "the hit is not imported")
+        elif at is None:
+            self._confirmed.skip(row.uuid, "the time cannot be read")
+        else:
+            if hit.confirmed_at is None:
+                hit.confirmed_at = at
+                if row.uuid in around.there:
+                    new.belated.append(hit)
+            made = confirmed.confirmation(
+                hit, trigger=self._job.trigger, at=at, now=self._job.moments.now, identifier=link.identifier, uid=None
+            )
+            new.confirmations.append(made)
+            new.happened.append(totals.of_confirmation(made, link=hit.link_id))
+
+    def _write(self, new: New, *, state: RollupState) -> None:
+        using = self._job.using
+        writing.insert(list(new.visitors.values()), using=using)
+        self.tally.imported += writing.insert(new.hits, using=using)
+        self._confirmed.imported += writing.insert(new.confirmations, using=using)
+        if new.belated:
+            ReferralHit.objects.using(using).bulk_update(new.belated, ["confirmed_at"])
+        totals.add(new.happened, state=state, using=using)

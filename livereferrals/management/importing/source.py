@@ -1,0 +1,117 @@
+"""The old tables: whether they are there, how many rows they have, and their rows in batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from django.core.management.base import CommandError
+from django.db import connections
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime, tzinfo
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
+BATCH: Final = 1000
+"""Rows read at once and written in one transaction."""
+
+
+class Reading(NamedTuple):
+    """A statement that reads a table of the old package."""
+
+    select: str
+    """`SELECT ... FROM ...`, whose first column is the table's primary key."""
+    key: str
+    """The primary key, as the statement names it."""
+    since: str
+    """The column that says when the row was made; empty where there is none."""
+
+
+class Source:
+    """A database with the old tables."""
+
+    def __init__(self, *, alias: str, since: datetime | None = None) -> None:
+        self._connection = connections[alias]
+        self._since = since
+
+    def require(self, tables: Mapping[str, Collection[str]], *, package: str) -> None:
+        """Look whether the tables are there, with these columns.
+
+        Raises:
+            CommandError: one is missing.
+        """
+        there = self._tables()
+        if missing := [table for table in tables if table not in there]:
+            raise CommandError(
+                f"There are no tables of {package} in the database {self._connection.alias!r}: {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} missing. --database names another connection of DATABASES."
+            )
+        for table, columns in tables.items():
+            if absent := [column for column in columns if column not in self._columns(table)]:
+                raise CommandError(
+                    f"The table {table} has no column {', '.join(absent)}: these are not the tables of {package}."
+                )
+
+    def has(self, table: str) -> bool:
+        """Whether there is such a table."""
+        return table in self._tables()
+
+    def count(self, table: str, *, since: str = "") -> int:
+        """Return how many rows a table has."""
+        where, values = self._bounds(since)
+        return int(self._fetch(f"SELECT COUNT(*) FROM {table}{where}", values)[0][0])  # noqa: S608 - names of our own
+
+    def batches(self, reading: Reading, row: type[Row]) -> Iterator[list[Row]]:
+        """Give the rows in the order of their key, some at a time; what comes in meanwhile may be among them."""
+        last: list[Any] = []
+        while True:
+            where, values = self._bounds(reading.since, after=reading.key if last else "")
+            statement = f"{reading.select}{where} ORDER BY {reading.key} LIMIT {BATCH}"
+            found = self._fetch(statement, [*values, *last])
+            if not found:
+                return
+            yield [row(*each) for each in found]
+            last = [found[-1][0]]
+
+    def look_up(self, statement: str, values: Collection[Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement whose `%s` stands for a list of values; none for no values."""
+        if not values:
+            return []
+        return self._fetch(statement.replace("%s", ", ".join(["%s"] * len(values))), list(values))
+
+    def zone(self) -> tzinfo:
+        """Return the zone of times that are stored without one.
+
+        Django stores them so on SQLite, in UTC or what the connection's `TIME_ZONE` says. All others were local times.
+        """
+        own = self._connection.timezone if self._connection.vendor == "sqlite" else None
+        return own or timezone.get_default_timezone()
+
+    def _bounds(self, since: str, *, after: str = "") -> tuple[str, list[Any]]:
+        bounds, values = [], []
+        if since and self._since is not None:
+            bounds.append(f"{since} >= %s")
+            values.append(self._connection.ops.adapt_datetimefield_value(self._since))
+        if after:
+            bounds.append(f"{after} > %s")
+        return f" WHERE {' AND '.join(bounds)}" if bounds else "", values
+
+    def _tables(self) -> set[str]:
+        return set(_introspected(self._connection))
+
+    def _columns(self, table: str) -> set[str]:
+        with self._connection.cursor() as cursor:
+            return {column.name for column in self._connection.introspection.get_table_description(cursor, table)}
+
+    def _fetch(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+
+def _introspected(connection: BaseDatabaseWrapper) -> list[str]:
+    return connection.introspection.table_names()
