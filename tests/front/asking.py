@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from asgiref.sync import async_to_sync
+from django.core.handlers.asgi import get_script_prefix
 from django.db import transaction
 from django.test.client import AsyncClientHandler
+from django.urls import clear_script_prefix, set_script_prefix
 
 from livereferrals.events.models import Event
 from livereferrals.front import front
@@ -86,7 +88,12 @@ async def _answer(scope: dict[str, Any], *, fast: bool) -> tuple[Any, bool]:
     if fast and await front.answered(scope, send):
         return as_response(scope, sent[0], sent[1]["body"]), True
     assert not sent
-    return await AsyncClientHandler(enforce_csrf_checks=False)(scope), False
+    # As `ASGIHandler` does; that of the test client leaves it out.
+    set_script_prefix(get_script_prefix(scope))
+    try:
+        return await AsyncClientHandler(enforce_csrf_checks=False)(scope), False
+    finally:
+        clear_script_prefix()
 
 
 def _who(visitor: UUID | None, known: dict[Any, str]) -> str | None:
