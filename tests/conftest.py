@@ -34,8 +34,9 @@ REAL_FIXTURES = {"daphne", "dying", "server", "uvicorn", "valkey_url"}
 REAL_NAMES = {"daphne_server", "host_server", "server_environment", "uvicorn_server", "valkey_server"}
 """A module that imports one of these starts processes itself."""
 
-# A busy machine makes single examples slow; how long a whole test may take is pytest's to say.
-hypothesis.settings.register_profile("livereferrals", deadline=None)
+# A busy machine makes single examples slow; how long a whole test may take is pytest's to say. A change is judged by the
+# same examples every time; `LIVEREFERRALS_SOAK=1` draws new ones.
+hypothesis.settings.register_profile("livereferrals", deadline=None, derandomize="LIVEREFERRALS_SOAK" not in os.environ)
 hypothesis.settings.load_profile("livereferrals")
 
 
