@@ -127,7 +127,9 @@ def sweep() -> int:
 
 
 def cause_of_state(endpoint: Endpoint) -> AlertCause:
-    """Return why the system has switched an endpoint off."""
+    """Return why the system has switched an endpoint off; one that was never on, by an import, for its address."""
+    if endpoint.state_changed_at is None:
+        return AlertCause.BLOCKED
     return AlertCause.GONE if endpoint.state_reason == health.GONE_REASON else AlertCause.DISABLED
 
 

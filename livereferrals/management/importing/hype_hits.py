@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from livereferrals import conf
-from livereferrals.management.importing import confirmed, hype_links, people, said, totals, writing
+from livereferrals.management.importing import hype_links, people, said
+from livereferrals.management.importing.batch import Batch, Confirmations, Place
 from livereferrals.management.importing.hype_links import Known, OldLink
 from livereferrals.management.importing.lasting_ids import lasting_uuid
 from livereferrals.management.importing.source import Reading
 from livereferrals.tracking import screening
-from livereferrals.tracking.models import Confirmation, Origin, ReferralHit, Visitor
+from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from livereferrals.dashboard.models import RollupState
     from livereferrals.management.importing.hype_links import Links
     from livereferrals.management.importing.running import Job
-    from livereferrals.management.importing.totals import Happened
 
 TABLE: Final = "hype_referralhit"
 COLUMNS: Final = (
@@ -94,20 +94,8 @@ class Around:
     """When each user was first there."""
     there: Mapping[uuid.UUID, ReferralHit]
     """Hits of an earlier run."""
-    confirmations: set[uuid.UUID]
-    """The hits that have an imported confirmation."""
-
-
-@dataclass(slots=True, kw_only=True)
-class New:
-    """Rows to be written."""
-
-    visitors: dict[uuid.UUID, Visitor] = field(default_factory=dict)
-    hits: list[ReferralHit] = field(default_factory=list)
-    confirmations: list[Confirmation] = field(default_factory=list)
-    belated: list[ReferralHit] = field(default_factory=list)
-    """Hits of an earlier run that have been confirmed since."""
-    happened: list[Happened] = field(default_factory=list)
+    confirmed: set[uuid.UUID]
+    """Hits whose confirmation is there."""
 
 
 class Hits:
@@ -117,7 +105,9 @@ class Hits:
         self._job = job
         self._links = links
         self.tally = job.report.tally(TABLE, becomes="hits")
-        self._confirmed = job.report.tally(f"{TABLE}.confirmed", becomes=f"confirmations of {job.trigger!r}")
+        self._confirmations = Confirmations(
+            job, job.report.tally(f"{TABLE}.confirmed", becomes=f"confirmations of {job.trigger!r}")
+        )
 
     def total(self) -> int:
         """Return how many rows there are."""
@@ -130,49 +120,51 @@ class Hits:
     def take(self, rows: Sequence[OldHit], state: RollupState | None) -> None:
         """Import some hits. The number of statements does not depend on the number of rows."""
         around = self._look_around(rows)
-        new = New()
+        batch = Batch()
         for row in rows:
-            self._take(row, around=around, new=new)
-        if state is None:
-            self.tally.imported += len(new.hits)
-            self._confirmed.imported += len(new.confirmations)
-        else:
-            self._write(new, state=state)
+            self._take(row, around=around, batch=batch)
+        batch.settle(state, using=self._job.using, hits=self.tally, confirmations=self._confirmations.tally)
 
     def _look_around(self, rows: Sequence[OldHit]) -> Around:
         job = self._job
         users = people.known((row.hit_user_id for row in rows), using=job.using)
         seen = ((user, job.moments.read(first)) for user, first in job.source.look_up(FIRST_SEEN, users))
         hits = ReferralHit.objects.using(job.using).in_bulk([row.uuid for row in rows])
-        of_confirmed = [row.uuid for row in rows if row.confirmed is not None]
-        standing = Confirmation.objects.using(job.using).filter(hit__in=of_confirmed, origin=Origin.IMPORT)
         return Around(
             links=self._links.find({row.referral_link_id: link for row in rows if (link := row.link)}.values()),
             users=users,
             first_seen={user: first for user, first in seen if first is not None},
             there=hits,
-            confirmations=set(standing.values_list("hit_id", flat=True)) if of_confirmed else set(),
+            confirmed=self._confirmations.standing([row.uuid for row in rows if row.confirmed is not None]),
         )
 
-    def _take(self, row: OldHit, *, around: Around, new: New) -> None:
+    def _take(self, row: OldHit, *, around: Around, batch: Batch) -> None:
         link = around.links.get(row.referral_link_id)
+        place = None if link is None else Place(identifier=link.identifier)
         created = self._job.moments.read(row.created)
         hit = around.there.get(row.uuid)
-        if hit is not None:
+        is_there = hit is not None
+        if is_there:
             self.tally.there += 1
-        elif link is None:
+        elif link is None or place is None:
             self.tally.skip(row.uuid, f"its link {row.referral_link_id} is not imported")
         elif created is None:
             self.tally.skip(row.uuid, "its time cannot be read")
         else:
             hit = self._hit(row, link=link, created=created, around=around)
-            new.hits.append(hit)
-            visitor = self._visitor(hit, first_seen=around.first_seen.get(row.hit_user_id))
-            new.visitors[visitor.pk] = visitor
-            hit.visitor_id = visitor.pk
-            new.happened.append(totals.of_hit(hit))
+            visitor = _visitor(hit, first_seen=around.first_seen.get(row.hit_user_id))
+            batch.add_hit(hit, visitor, place=place)
         if row.confirmed is not None:
-            self._confirm(row, hit=hit, link=link, around=around, new=new)
+            self._confirmations.take(
+                row.uuid,
+                row.confirmed,
+                hit=hit,
+                place=place,
+                trigger=self._job.trigger,
+                standing=around.confirmed,
+                is_there=is_there,
+                batch=batch,
+            )
 
     def _hit(self, row: OldHit, *, link: Known, created: datetime, around: Around) -> ReferralHit:
         user = around.users.get(row.hit_user_id)
@@ -196,40 +188,12 @@ class Hits:
             ),
         )
 
-    def _visitor(self, hit: ReferralHit, *, first_seen: datetime | None) -> Visitor:
-        """Return the visitor: of a user one for all hits, else one for each, since nothing tells them apart (I-08)."""
-        if hit.user_id is None:
-            return Visitor(id=lasting_uuid(hit.created_at, TABLE, hit.pk), created_at=hit.created_at)
-        seen = first_seen or hit.created_at
-        return Visitor(
-            id=lasting_uuid(seen, TABLE, "user", hit.user_id), user_id=hit.user_id, claimed_at=seen, created_at=seen
-        )
 
-    def _confirm(self, row: OldHit, *, hit: ReferralHit | None, link: Known | None, around: Around, new: New) -> None:
-        at = self._job.moments.read(row.confirmed)
-        self._confirmed.read += 1
-        if row.uuid in around.confirmations:
-            self._confirmed.there += 1
-        elif hit is None or link is None:
-            self._confirmed.skip(row.uuid, "the hit is not imported")
-        elif at is None:
-            self._confirmed.skip(row.uuid, "the time cannot be read")
-        else:
-            if hit.confirmed_at is None:
-                hit.confirmed_at = at
-                if row.uuid in around.there:
-                    new.belated.append(hit)
-            made = confirmed.confirmation(
-                hit, trigger=self._job.trigger, at=at, now=self._job.moments.now, identifier=link.identifier, uid=None
-            )
-            new.confirmations.append(made)
-            new.happened.append(totals.of_confirmation(made, link=hit.link_id))
-
-    def _write(self, new: New, *, state: RollupState) -> None:
-        using = self._job.using
-        writing.insert(list(new.visitors.values()), using=using)
-        self.tally.imported += writing.insert(new.hits, using=using)
-        self._confirmed.imported += writing.insert(new.confirmations, using=using)
-        if new.belated:
-            ReferralHit.objects.using(using).bulk_update(new.belated, ["confirmed_at"])
-        totals.add(new.happened, state=state, using=using)
+def _visitor(hit: ReferralHit, *, first_seen: datetime | None) -> Visitor:
+    """Return the visitor: of a user one for all hits, else one for each, since nothing tells them apart (I-08)."""
+    if hit.user_id is None:
+        return Visitor(id=lasting_uuid(hit.created_at, TABLE, hit.pk), created_at=hit.created_at)
+    seen = first_seen or hit.created_at
+    return Visitor(
+        id=lasting_uuid(seen, TABLE, "user", hit.user_id), user_id=hit.user_id, claimed_at=seen, created_at=seen
+    )
