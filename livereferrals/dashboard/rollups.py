@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, router, transaction
@@ -26,7 +26,6 @@ from livereferrals.tracking.models import Confirmation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
 
     from livereferrals.dashboard.deltas import Delta, Sums, Told
 
@@ -96,7 +95,7 @@ def _advance_batch(alias: str) -> int | None:
     events = log.read(state.seq, upto=bounds.head, limit=BATCH)
     if not events and (state.epoch, state.time_zone) == (bounds.epoch, zone):
         return 0
-    recent = timezone.now() - RECENT_SPAN
+    recent = recent_since()
     totals = sums_of(events, recent=recent, using=alias)
     seq = events[-1].seq or state.seq if events else state.seq
     with transaction.atomic(using=alias):
@@ -104,8 +103,20 @@ def _advance_batch(alias: str) -> int | None:
             return None
         write(totals, using=alias)
         for model in RECENT:
-            model._default_manager.using(alias).filter(starts_at__lt=recent).delete()
+            model._default_manager.using(alias).filter(starts_at__lt=_as_stored(recent)).delete()
     return len(events)
+
+
+def recent_since() -> datetime:
+    """Return from when on there are rows by the hour of partners and links."""
+    return datetime.now(UTC) - RECENT_SPAN
+
+
+def _as_stored(value: Any) -> Any:
+    """Return a time as the project's database takes it: naive without `USE_TZ` (N-17); all else as it is."""
+    if not isinstance(value, datetime) or timezone.is_aware(timezone.now()):
+        return value
+    return timezone.make_naive(value)
 
 
 def _found(alias: str) -> RollupState | None:
@@ -224,7 +235,7 @@ def _upsert_rows(
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
     )
     values = [
-        columns[name].get_db_prep_save(value, connection)
+        columns[name].get_db_prep_save(_as_stored(value), connection)
         for row in rows
         for name, value in zip(names, row, strict=True)
     ]

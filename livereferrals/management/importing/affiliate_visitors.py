@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 TABLE: Final = "affiliations_visitor"
 COLUMNS: Final = ("id", "referred_on", "entry_point", "successful_on", "partner_id", "user_id")
 READING: Final = Reading(
-    select=f"SELECT {', '.join(f'v.{column}' for column in COLUMNS)}, p.uid FROM {TABLE} v "  # noqa: S608 - names of our own
-    f"LEFT JOIN {partners.TABLE} p ON p.id = v.partner_id",
+    select=f"""
+        SELECT v.id, @v.referred_on, v.entry_point, @v.successful_on, v.partner_id, v.user_id, p.uid
+        FROM {TABLE} v LEFT JOIN {partners.TABLE} p ON p.id = v.partner_id""",  # noqa: S608 - names of our own
     key="v.id",
     since="v.referred_on",
 )

@@ -30,8 +30,8 @@ COLUMNS: Final = (
 # The last column is when the same user last followed the same link, for what is a repeat (L-39).
 READING: Final = Reading(
     select=f"""
-        SELECT {", ".join(f"h.{column}" for column in COLUMNS)},
-            l.identifier, l.user_id, l.disabled, l.created, l.updated,
+        SELECT h.id, h.referral_link_id, h.hit_user_id, h.authenticated, h.ip, h.user_agent, h.http_referer, h.next,
+            @h.confirmed, @h.created, l.identifier, l.user_id, l.disabled, @l.created, @l.updated,
             CASE WHEN h.hit_user_id IS NOT NULL THEN (
                 SELECT MAX(e.created) FROM {TABLE} e
                 WHERE e.hit_user_id = h.hit_user_id AND e.referral_link_id = h.referral_link_id

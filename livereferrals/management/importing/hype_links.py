@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 TABLE: Final = "hype_referrallink"
 COLUMNS: Final = ("id", "identifier", "user_id", "disabled", "created", "updated")
-READING: Final = Reading(select=f"SELECT {', '.join(COLUMNS)} FROM {TABLE}", key="id", since="")  # noqa: S608 - names of our own
+READING: Final = Reading(
+    select=f"SELECT id, identifier, user_id, disabled, @created, @updated FROM {TABLE}",  # noqa: S608 - names of our own
+    key="id",
+    since="",
+)
 OTHER_PARTNERS: Final = "affiliations_partner"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from django.core.management.base import CommandError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
+TIMES: Final = re.compile(r"@([\w.]+)")
 BATCH: Final = 1000
 """Rows read at once and written in one transaction."""
 
@@ -24,7 +26,7 @@ class Reading(NamedTuple):
     """A statement that reads a table of the old package."""
 
     select: str
-    """`SELECT ... FROM ...`, whose first column is the table's primary key."""
+    """`SELECT ... FROM ...`, whose first column is the table's primary key; columns of times begin with an `@`."""
     key: str
     """The primary key, as the statement names it."""
     since: str
@@ -51,7 +53,8 @@ class Source:
                 f"{'is' if len(missing) == 1 else 'are'} missing. --database names another connection of DATABASES."
             )
         for table, columns in tables.items():
-            if absent := [column for column in columns if column not in self._columns(table)]:
+            here = self._columns(table)
+            if absent := [column for column in columns if column not in here]:
                 raise CommandError(
                     f"The table {table} has no column {', '.join(absent)}: these are not the tables of {package}."
                 )
@@ -70,7 +73,7 @@ class Source:
         last: list[Any] = []
         while True:
             where, values = self._bounds(reading.since, after=reading.key if last else "")
-            statement = f"{reading.select}{where} ORDER BY {reading.key} LIMIT {BATCH}"
+            statement = f"{self._with_plain_times(reading.select)}{where} ORDER BY {reading.key} LIMIT {BATCH}"
             found = self._fetch(statement, [*values, *last])
             if not found:
                 return
@@ -90,6 +93,10 @@ class Source:
         """
         own = self._connection.timezone if self._connection.vendor == "sqlite" else None
         return own or timezone.get_default_timezone()
+
+    def _with_plain_times(self, select: str) -> str:
+        """Return the statement with times as SQLite stores them: Django's converter raises for text that is none."""
+        return TIMES.sub(r"CAST(\1 AS text)" if self._connection.vendor == "sqlite" else r"\1", select)
 
     def _bounds(self, since: str, *, after: str = "") -> tuple[str, list[Any]]:
         bounds, values = [], []

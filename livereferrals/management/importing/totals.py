@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.utils import timezone
-
 from livereferrals.dashboard import rollups
 from livereferrals.dashboard.models import RollupState
 from livereferrals.events.locking import lock_singleton
@@ -50,7 +48,7 @@ def add(happened: Iterable[Happened], *, state: RollupState, using: str) -> None
     happened = list(happened)
     if not happened:
         return
-    sums = rollups.sums_of(happened, recent=timezone.now() - rollups.RECENT_SPAN, using=using)
+    sums = rollups.sums_of(happened, recent=rollups.recent_since(), using=using)
     rollups.write(sums, using=using)
     latest = max(each.occurred_at for each in happened)
     if state.imported_upto is None or state.imported_upto < latest:
