@@ -1,0 +1,16 @@
+CREATE TABLE "affiliations_partner" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "uid" varchar(8) NOT NULL UNIQUE, "name" varchar(250) NOT NULL, "active" bool NOT NULL);
+INSERT INTO "affiliations_partner" VALUES(1,'9xwt3cF6','Acme',1);
+INSERT INTO "affiliations_partner" VALUES(2,'Omto2PTd','Other',1);
+INSERT INTO "affiliations_partner" VALUES(3,'kquVB77T','Asleep',0);
+CREATE TABLE "affiliations_subscription" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "trigger" varchar(100) NOT NULL, "callback_url" varchar(200) NOT NULL, "partner_id" integer NOT NULL REFERENCES "affiliations_partner" ("id"));
+INSERT INTO "affiliations_subscription" VALUES(1,'User registered','https://acme.example/?v={visitor_id}',1);
+INSERT INTO "affiliations_subscription" VALUES(2,'User registered','https://acme.example/second?v={visitor_id}',1);
+INSERT INTO "affiliations_subscription" VALUES(3,'Order paid','http://10.0.0.1/?v={visitor_id}',2);
+INSERT INTO "affiliations_subscription" VALUES(4,'User registered','https://o.example/{visitor_id}',2);
+CREATE TABLE "affiliations_visitor" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "referred_on" datetime NOT NULL, "entry_point" varchar(200) NOT NULL, "successful_on" datetime NULL, "partner_id" integer NOT NULL REFERENCES "affiliations_partner" ("id"), "user_id" integer NOT NULL REFERENCES "auth_user" ("id"));
+INSERT INTO "affiliations_visitor" VALUES(1,'2026-11-21 20:58:15.833328','/shop/?b=1',NULL,1,1);
+INSERT INTO "affiliations_visitor" VALUES(2,'2026-11-21 20:58:15.835125','/shop/?token=secret','2026-11-21 20:58:15.836481',1,2);
+INSERT INTO "affiliations_visitor" VALUES(3,'2026-11-21 20:58:15.838186','/shop/','2026-11-21 20:58:15.839351',2,2);
+CREATE INDEX "affiliations_subscription_partner_id_b871dd29" ON "affiliations_subscription" ("partner_id");
+CREATE INDEX "affiliations_visitor_partner_id_b8c98003" ON "affiliations_visitor" ("partner_id");
+CREATE INDEX "affiliations_visitor_user_id_c2525482" ON "affiliations_visitor" ("user_id");

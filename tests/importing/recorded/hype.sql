@@ -1,0 +1,13 @@
+CREATE TABLE "hype_referralhit" ("id" char(32) NOT NULL PRIMARY KEY, "authenticated" bool NOT NULL, "ip" char(39) NOT NULL, "user_agent" text NOT NULL, "http_referer" text NOT NULL, "next" varchar(200) NOT NULL, "confirmed" datetime NULL, "created" datetime NOT NULL, "updated" datetime NOT NULL, "hit_user_id" integer NULL REFERENCES "auth_user" ("id") DEFERRABLE INITIALLY DEFERRED, "referral_link_id" integer NOT NULL REFERENCES "hype_referrallink" ("id") DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO "hype_referralhit" VALUES('c514726d58c34d77824840cb697fc369',0,'127.0.0.1','Mozilla/5.0 (iPhone) Mobile','https://blog.example/p?token=secret','/shop/',NULL,'2026-11-21 20:58:07.471103','2026-11-21 20:58:07.471121',NULL,1);
+INSERT INTO "hype_referralhit" VALUES('94fc163fbb3b4e1a9b2dfa105fe324eb',0,'127.0.0.1','Mozilla/5.0 (iPhone) Mobile','https://blog.example/p?token=secret','/',NULL,'2026-11-21 20:58:07.475172','2026-11-21 20:58:07.475185',NULL,3);
+INSERT INTO "hype_referralhit" VALUES('94ef6752bb3a422f8e800978c64eea90',0,'2001:db8:1:2::3','Mozilla/5.0 (iPhone) Mobile','https://blog.example/p?token=secret','',NULL,'2026-11-21 20:58:07.477518','2026-11-21 20:58:07.477530',2,1);
+INSERT INTO "hype_referralhit" VALUES('98fed8aae8494262ab98b7bd8501a7bb',1,'127.0.0.1','Mozilla/5.0 (iPhone) Mobile','https://blog.example/p?token=secret','','2026-11-21 20:58:07.499005','2026-11-21 20:58:07.497574','2026-11-21 20:58:07.497584',2,1);
+CREATE TABLE "hype_referrallink" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "identifier" varchar(50) NOT NULL UNIQUE, "disabled" bool NOT NULL, "created" datetime NOT NULL, "updated" datetime NOT NULL, "user_id" integer NULL REFERENCES "auth_user" ("id") DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO "hype_referrallink" VALUES(1,'ann1',0,'2026-11-21 20:58:07.460539','2026-11-21 20:58:07.460552',1);
+INSERT INTO "hype_referrallink" VALUES(2,'shut',1,'2026-11-21 20:58:07.461603','2026-11-21 20:58:07.461617',2);
+INSERT INTO "hype_referrallink" VALUES(3,'nobody',0,'2026-11-21 20:58:07.462626','2026-11-21 20:58:07.462639',NULL);
+CREATE INDEX "hype_referrallink_user_id_9068b009" ON "hype_referrallink" ("user_id");
+CREATE INDEX "hype_referralhit_confirmed_893f3087" ON "hype_referralhit" ("confirmed");
+CREATE INDEX "hype_referralhit_hit_user_id_f0a28a77" ON "hype_referralhit" ("hit_user_id");
+CREATE INDEX "hype_referralhit_referral_link_id_6a97898e" ON "hype_referralhit" ("referral_link_id");
