@@ -12,6 +12,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
 from psycopg.sql import SQL, Identifier, Literal
+from websockets.exceptions import ConnectionClosed
 
 from livereferrals.streaming import revocation, tokens
 from livereferrals.tracking.models import Partner
@@ -163,11 +164,19 @@ async def test_database_lost_for_a_while(reader: Reader, own_session: int) -> No
 
 
 async def resumed(server: HostServer, reader: Reader, before: RawFeed) -> RawFeed | None:
-    """Return a client that has caught up; nothing while it is still refused."""
+    """Return a client that has caught up; nothing while it is still refused, or told once more to come back.
+
+    Each thread that reads for single clients learns that its connection was cut when it next asks.
+    """
     async with feed(server, reader.token, cursor=before.position, ack=1) as client:
         if (await client.receive())["type"] != "hello":
             return None
-        await client.until("caught_up")
+        try:
+            await client.until("caught_up")
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            assert closed.rcvd.code == 4009
+            return None
         return client
 
 
