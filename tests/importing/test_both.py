@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from livereferrals import api
 from livereferrals.callbacks.models import Subscription
 from livereferrals.dashboard.models import DailyLinkTotal, DailyPartnerTotal, DailyTotal, HourlyTotal, RollupState
 from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Visitor
@@ -96,3 +97,20 @@ def test_either_order_gives_the_same_rows(db: None) -> None:
     import_hype()
     assert rows() == hype_first
     assert ReferralHit.objects.count() == 2
+
+
+def test_what_was_erased_stays_erased(db: None) -> None:
+    """I-02, Y-03: another run does not bring back whose hits they were"""
+    create(HYPE)
+    create(AFFILIATIONS)
+    bob = make_user()
+    hype_hit(hype_link(), hit_user_id=bob.pk, confirmed=BEGAN + timedelta(days=1))
+    old_visitor(old_partner(), bob.pk, successful_on=BEGAN + timedelta(days=2))
+    import_hype()
+    import_affiliations()
+    api.erase_user(bob)
+    assert "Nothing was added." in import_hype() + import_affiliations()
+    assert not Visitor.objects.exists()
+    for model in (ReferralHit, Confirmation):
+        assert not model._default_manager.exclude(user=None, visitor=None).exists()
+        assert model._default_manager.count() > 0

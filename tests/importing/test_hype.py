@@ -133,6 +133,22 @@ def test_hit_confirmed_since_gets_its_confirmation(hype: None) -> None:
     assert ReferralHit.objects.get().confirmed_at == BEGAN + timedelta(days=2)
 
 
+def test_hit_claimed_since_gets_its_user(hype: None) -> None:
+    """I-02, C-01: the old site has gone on between two runs"""
+    bob = make_user()
+    pk = hype_hit(hype_link(user_id=bob.pk))
+    import_hype()
+    change("hype_referralhit", pk, hit_user_id=bob.pk, confirmed=BEGAN + timedelta(days=2))
+    assert f"1 x its visitor has logged in since it was imported: {pk}" in import_hype()
+    hit = ReferralHit.objects.get()
+    assert (hit.user, hit.self_referral, hit.authenticated) == (bob, True, False)
+    visitor = Visitor.objects.get()
+    assert visitor.user == bob
+    assert visitor.claimed_at is not None
+    assert Confirmation.objects.get().user == bob
+    assert "since it was imported" not in import_hype()
+
+
 def test_second_run_adds_nothing_and_says_so(hype: None) -> None:
     """I-02"""
     bob = make_user()

@@ -87,7 +87,13 @@ class Visitors:
         batch = Batch()
         for row in rows:
             self._take(row, hit_id=ids.get(row.id), around=around, batch=batch)
-        batch.settle(state, using=self._job.using, hits=self.tally, confirmations=self._confirmations.tally)
+        batch.settle(
+            state,
+            using=self._job.using,
+            now=self._job.moments.now,
+            hits=self.tally,
+            confirmations=self._confirmations.tally,
+        )
 
     def _look_around(self, rows: Sequence[OldVisitor], ids: Mapping[int, uuid.UUID]) -> Around:
         using = self._job.using

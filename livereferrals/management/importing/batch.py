@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from livereferrals.management.importing import confirmed, totals, writing
-from livereferrals.tracking.models import Confirmation, Origin, ReferralHit
+from livereferrals.tracking.models import Confirmation, Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
+    from datetime import datetime
 
     from livereferrals.dashboard.models import RollupState
     from livereferrals.management.importing.reporting import Tally
     from livereferrals.management.importing.running import Job
     from livereferrals.management.importing.totals import Happened
-    from livereferrals.tracking.models import Visitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,8 @@ class Batch:
     confirmations: list[Confirmation] = field(default_factory=list)
     belated: list[ReferralHit] = field(default_factory=list)
     """Hits of an earlier run that have been confirmed since."""
+    claimed: list[ReferralHit] = field(default_factory=list)
+    """Hits of an earlier run whose visitor has logged in since; they have their user already."""
     happened: list[Happened] = field(default_factory=list)
 
     def add_hit(self, hit: ReferralHit, visitor: Visitor, *, place: Place) -> None:
@@ -55,10 +57,12 @@ class Batch:
         self.confirmations.append(made)
         self.happened.append(totals.of_confirmation(made, link=hit.link_id, partner=place.uid or ""))
 
-    def settle(self, state: RollupState | None, *, using: str, hits: Tally, confirmations: Tally) -> None:
+    def settle(
+        self, state: RollupState | None, *, using: str, now: datetime, hits: Tally, confirmations: Tally
+    ) -> None:
         """Write the rows and count them; in a dry run, without the lock, count what would be written.
 
-        Four statements and those of the totals, whatever the number of rows.
+        Four statements and those of the totals, whatever the number of rows; two for each hit claimed since.
         """
         if state is None:
             hits.imported += len(self.hits)
@@ -69,7 +73,17 @@ class Batch:
         confirmations.imported += writing.insert(self.confirmations, using=using)
         if self.belated:
             ReferralHit.objects.using(using).bulk_update(self.belated, ["confirmed_at"])
+        for hit in self.claimed:
+            _claim(hit, at=now, using=using)
         totals.add(self.happened, state=state, using=using)
+
+
+def _claim(hit: ReferralHit, *, at: datetime, using: str) -> None:
+    """Give a hit's visitor to the hit's user, unless it is somebody's; without an event, like all that is imported."""
+    visitors = Visitor.objects.using(using).filter(hits=hit, user__isnull=True, claimed_at__isnull=True)
+    if visitors.update(user_id=hit.user_id, claimed_at=at):
+        hits = ReferralHit.objects.using(using).filter(pk=hit.pk, user__isnull=True)
+        hits.update(user_id=hit.user_id, self_referral=hit.self_referral)
 
 
 class Confirmations:

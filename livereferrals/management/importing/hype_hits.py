@@ -123,7 +123,13 @@ class Hits:
         batch = Batch()
         for row in rows:
             self._take(row, around=around, batch=batch)
-        batch.settle(state, using=self._job.using, hits=self.tally, confirmations=self._confirmations.tally)
+        batch.settle(
+            state,
+            using=self._job.using,
+            now=self._job.moments.now,
+            hits=self.tally,
+            confirmations=self._confirmations.tally,
+        )
 
     def _look_around(self, rows: Sequence[OldHit]) -> Around:
         job = self._job
@@ -144,8 +150,9 @@ class Hits:
         created = self._job.moments.read(row.created)
         hit = around.there.get(row.uuid)
         is_there = hit is not None
-        if is_there:
+        if hit is not None:
             self.tally.there += 1
+            self._catch_up(hit, user=around.users.get(row.hit_user_id), link=link, batch=batch)
         elif link is None or place is None:
             self.tally.skip(row.uuid, f"its link {row.referral_link_id} is not imported")
         elif created is None:
@@ -165,6 +172,15 @@ class Hits:
                 is_there=is_there,
                 batch=batch,
             )
+
+    def _catch_up(self, hit: ReferralHit, *, user: Any, link: Known | None, batch: Batch) -> None:
+        """Note a claim of the old site since an earlier run; a hit without visitor was erased or forgotten here, and stays so."""
+        if user is None or hit.user_id is not None or hit.visitor_id is None:
+            return
+        hit.user_id = user
+        hit.self_referral = screening.is_self_referral(user, owners=[link.user_id if link is not None else None])
+        self.tally.note(hit.pk, "its visitor has logged in since it was imported")
+        batch.claimed.append(hit)
 
     def _hit(self, row: OldHit, *, link: Known, created: datetime, around: Around) -> ReferralHit:
         user = around.users.get(row.hit_user_id)
