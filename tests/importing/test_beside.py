@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +19,7 @@ from tests.importing.old_tables import HYPE, add_all, create, hype_hit_values, h
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COUNT = 4000
+COUNT = 2500
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_hits_are_recorded_while_rows_are_imported(hype: None) -> None:
         while not importing.done() or not recorded:
             api.record_hit(link)
             recorded += 1
+            wait([importing], timeout=0.02)
         importing.result()
     assert ReferralHit.objects.filter(origin=Origin.IMPORT).count() == COUNT
     assert ReferralHit.objects.filter(link=link).count() == recorded
