@@ -275,6 +275,16 @@ def test_naive_times_are_those_of_the_zone(hype: None, settings: Settings) -> No
     assert ReferralHit.objects.get().created_at == datetime(2024, 7, 1, 10, 0, tzinfo=UTC)
 
 
+def test_naive_columns_are_in_the_zone_of_the_project(db: None) -> None:
+    """I-13: PostgreSQL has a type for times without a zone"""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has text alone")
+    create({"postgresql": HYPE["postgresql"].replace("with time zone", "")})
+    hype_hit(hype_link(), created="2024-07-01 12:00:00")
+    import_hype()
+    assert ReferralHit.objects.get().created_at == datetime(2024, 7, 1, 10, 0, tzinfo=UTC)  # noon in Berlin
+
+
 def test_project_without_time_zones(hype: None, settings: Settings) -> None:
     """I-13, N-17: naive times are read in the project's zone"""
     settings.USE_TZ = False
