@@ -14,7 +14,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from livereferrals.dashboard.models import DailyTotal
-from livereferrals.management.importing import output, source
+from livereferrals.management.importing import hype_hits, output, source
 from livereferrals.tracking.models import Confirmation, ReferralHit, ReferralLink, Visitor
 from tests.factories import make_user
 from tests.importing.commands import import_affiliations, import_hype
@@ -126,6 +126,7 @@ def test_statements_do_not_grow_with_the_rows_of_a_batch(hype: None) -> None:
 def test_memory_does_not_grow_with_the_rows(hype: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """I-06: twenty batches need what two need; small ones, because what counts memory is slow"""
     monkeypatch.setattr(source, "BATCH", 100)
+    monkeypatch.setattr(source, "KEYS", 200)
     link = hype_link()
 
     def peak(batches: int) -> int:
@@ -141,6 +142,20 @@ def test_memory_does_not_grow_with_the_rows(hype: None, monkeypatch: pytest.Monk
     few = peak(2)
     assert peak(20) < 2 * few
     assert ReferralHit.objects.count() == 23 * source.BATCH
+
+
+def test_hits_are_read_in_the_order_of_time(hype: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I-06: each once, also where many have one time and the keys do not fit into one look"""
+    monkeypatch.setattr(source, "BATCH", 3)
+    monkeypatch.setattr(source, "KEYS", 7)
+    link = hype_link()
+    times = [BEGAN + timedelta(hours=number // 10) for number in range(40)]
+    add_all("hype_referralhit", [hype_hit_values(link, created=at) for at in reversed(times)])
+    reading = source.Source(alias="default").batches(hype_hits.READING, hype_hits.OldHit)
+    found = [(str(row.created), str(row.uuid)) for rows in reading for row in rows]
+    assert found == sorted(found)
+    assert len(set(found)) == len(found) == 40
+    assert "40 read = 40 imported" in import_hype()
 
 
 def test_terminal_shows_a_bar_with_rows_rate_and_time_left(hype: None, every_batch: None) -> None:

@@ -40,6 +40,7 @@ READING: Final = Reading(
         FROM {TABLE} h LEFT JOIN {hype_links.TABLE} l ON l.id = h.referral_link_id""",  # noqa: S608 - names of our own
     key="h.id",
     since="h.created",
+    in_time=f"{TABLE} h",
 )
 FIRST_SEEN: Final = f"SELECT hit_user_id, MIN(created) FROM {TABLE} WHERE hit_user_id IN (%s) GROUP BY hit_user_id"  # noqa: S608 - as above
 

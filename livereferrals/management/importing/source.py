@@ -20,6 +20,8 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 TIMES: Final = re.compile(r"@([\w.]+)")
 BATCH: Final = 1000
 """Rows read at once and written in one transaction."""
+KEYS: Final = 50_000
+"""Keys that are held of a table that is read in the order of time: some megabytes."""
 
 
 class Reading(NamedTuple):
@@ -31,6 +33,8 @@ class Reading(NamedTuple):
     """The primary key, as the statement names it."""
     since: str
     """The column that says when the row was made; empty where there is none."""
+    in_time: str = ""
+    """The table, as the statement names it, if its keys are drawn by chance: its rows are read in the order of `since`."""
 
 
 class Source:
@@ -69,16 +73,43 @@ class Source:
         return int(self._fetch(f"SELECT COUNT(*) FROM {table}{where}", values)[0][0])  # noqa: S608 - names of our own
 
     def batches(self, reading: Reading, row: type[Row]) -> Iterator[list[Row]]:
-        """Give the rows in the order of their key, some at a time; what comes in meanwhile may be among them."""
+        """Give the rows in the order of their key or time, some at a time; what comes in meanwhile may be among them."""
+        found = self._in_time(reading) if reading.in_time else self._by_key(reading)
+        for rows in found:
+            yield [row(*each) for each in rows]
+
+    def _by_key(self, reading: Reading) -> Iterator[list[tuple[Any, ...]]]:
         last: list[Any] = []
         while True:
-            where, values = self._bounds(reading.since, after=reading.key if last else "")
+            where, values = self._bounds(reading.since, after=f"{reading.key} > %s" if last else "")
             statement = f"{self._with_plain_times(reading.select)}{where} ORDER BY {reading.key} LIMIT {BATCH}"
             found = self._fetch(statement, [*values, *last])
             if not found:
                 return
-            yield [row(*each) for each in found]
+            yield found
             last = [found[-1][0]]
+
+    def _in_time(self, reading: Reading) -> Iterator[list[tuple[Any, ...]]]:
+        """Give the rows in the order of time: random ones would touch every page of our indexes again and again.
+
+        The old tables have no index for it, so that each look for the next keys reads the table: many are looked for.
+        """
+        order = f"{reading.since}, {reading.key}"
+        after = f"({reading.since} > %s OR {reading.since} = %s AND {reading.key} > %s)"
+        keys = self._with_plain_times(f"SELECT {reading.key}, @{reading.since} FROM {reading.in_time}")  # noqa: S608 - names of our own
+        select = self._with_plain_times(reading.select)
+        last: list[Any] = []
+        while True:
+            where, values = self._bounds(reading.since, after=after if last else "")
+            found = self._fetch(f"{keys}{where} ORDER BY {order} LIMIT {KEYS}", [*values, *last])
+            if not found:
+                return
+            for start in range(0, len(found), BATCH):
+                wanted = [key for key, _ in found[start : start + BATCH]]
+                places = ", ".join(["%s"] * len(wanted))
+                yield self._fetch(f"{select} WHERE {reading.key} IN ({places}) ORDER BY {order}", wanted)
+            key, moment = found[-1]
+            last = [moment, moment, key]
 
     def look_up(self, statement: str, values: Collection[Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a statement whose `%s` stands for a list of values; none for no values."""
@@ -104,7 +135,7 @@ class Source:
             bounds.append(f"{since} >= %s")
             values.append(self._connection.ops.adapt_datetimefield_value(self._since))
         if after:
-            bounds.append(f"{after} > %s")
+            bounds.append(after)
         return f" WHERE {' AND '.join(bounds)}" if bounds else "", values
 
     def _tables(self) -> set[str]:
