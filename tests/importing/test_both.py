@@ -17,6 +17,7 @@ from tests.importing.old_tables import (
     AFFILIATIONS,
     BEGAN,
     HYPE,
+    change,
     create,
     hype_hit,
     hype_link,
@@ -104,12 +105,17 @@ def test_what_was_erased_stays_erased(db: None) -> None:
     create(HYPE)
     create(AFFILIATIONS)
     bob = make_user()
-    hype_hit(hype_link(), hit_user_id=bob.pk, confirmed=BEGAN + timedelta(days=1))
+    link = hype_link()
+    hype_hit(link, hit_user_id=bob.pk, confirmed=BEGAN + timedelta(days=1))
+    late = hype_hit(link, hit_user_id=bob.pk)
     old_visitor(old_partner(), bob.pk, successful_on=BEGAN + timedelta(days=2))
     import_hype()
     import_affiliations()
     api.erase_user(bob)
     assert "Nothing was added." in import_hype() + import_affiliations()
+    change("hype_referralhit", late, confirmed=BEGAN + timedelta(days=3))  # the old site has gone on
+    assert "since it was imported" not in import_hype()
+    assert Confirmation.objects.filter(hit=late).exists()
     assert not Visitor.objects.exists()
     for model in (ReferralHit, Confirmation):
         assert not model._default_manager.exclude(user=None, visitor=None).exists()
