@@ -21,6 +21,7 @@ from livereferrals.events.publisher import publisher
 from livereferrals.triggers.firings import recorder
 from tests.forking import nursery
 from tests.servers import PartnerSink, partner_sink, valkey_server
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +85,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if is_real(item):
             item.add_marker("real")
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Let the publisher's thread end what a test has asked of it, before the test's database is out of bounds."""
+    if item.get_closest_marker("publisher_thread"):
+        wait_until(lambda: publisher.is_quiet, what="A publisher that has done its work")
 
 
 @pytest.fixture(autouse=True)

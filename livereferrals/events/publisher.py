@@ -32,8 +32,16 @@ class Publisher:
         """Number in the committing thread: for tests, where a second connection could see nothing."""
         self._is_private: bool | None = None
         self._wanted = threading.Event()
+        self._resting = threading.Event()
+        self._resting.set()
         self._lock = threading.Lock()
         self._pid: int | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether all that was asked for has been done."""
+        # In this order: the thread says that it works before it takes the wish away.
+        return not self._wanted.is_set() and self._resting.is_set()
 
     @property
     def is_inline(self) -> bool:
@@ -57,23 +65,37 @@ class Publisher:
                 return
             self._wanted = threading.Event()
             self._wanted.set()
+            self._resting = threading.Event()
             self._pid = os.getpid()
             threading.Thread(target=self._run, name="livereferrals-publisher", daemon=True).start()
 
     def _run(self) -> None:
-        wanted = self._wanted
+        wanted, resting = self._wanted, self._resting
         while True:
+            resting.set()
             if not wanted.wait(IDLE_CLOSE_S):
                 connections.close_all()
                 wanted.wait()
+            resting.clear()
             wanted.clear()
-            try:
-                publish_now()
-            except DatabaseProblem:  # `InterfaceError`, of a connection that was lost, is no `DatabaseError`
-                logger.warning("Events wait for their numbers.", exc_info=True, extra={"action": "sequencer.away"})
+            if not self._published():
                 connections.close_all()
                 threading.Event().wait(RETRY_S)
                 wanted.set()
+
+    @staticmethod
+    def _published() -> bool:
+        """Publish what there is; say whether that could be done."""
+        try:
+            publish_now()
+        except DatabaseProblem:  # `InterfaceError`, of a connection that was lost, is no `DatabaseError`
+            logger.warning("Events wait for their numbers.", exc_info=True, extra={"action": "sequencer.away"})
+            return False
+        except Exception:
+            # The only thread of its kind: if it ended, this process would number nothing any more.
+            logger.exception("Events wait for their numbers.", extra={"action": "sequencer.failed"})
+            return False
+        return True
 
     @staticmethod
     def _is_private_database() -> bool:

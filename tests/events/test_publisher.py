@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection, transaction
 
-from livereferrals.events import hints, log
+from livereferrals.events import hints, log, sequencer
 from livereferrals.events.models import Event
 from livereferrals.events.publisher import IDLE_CLOSE_S, publisher
 from tests.factories import make_entry
@@ -121,6 +121,25 @@ def test_the_thread_outlives_a_lost_connection(hinted: threading.Event, caplog: 
 
 
 @pytest.mark.publisher_thread
+def test_the_thread_outlives_whatever_goes_wrong_in_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """feed-18 It is the only one of its kind: it says so with the traceback, and tries again by itself."""
+    right, failures = sequencer.number_events, [RuntimeError("broken")]
+
+    def fail_once(**options: bool) -> int:
+        if failures:
+            raise failures.pop()
+        return right(**options)
+
+    monkeypatch.setattr(sequencer, "number_events", fail_once)
+    log.append(make_entry())
+    wait_until(lambda: numbered(1), what="The number")
+    wait_until(lambda: publisher.is_quiet, what="The end of the work")
+    assert "RuntimeError: broken" in caplog.text
+
+
+@pytest.mark.publisher_thread
 def test_a_listener_that_fails_neither_stops_the_others_nor_the_thread(
     hinted: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,7 +165,7 @@ import django
 django.setup()
 from django.db import connections
 from django.utils import timezone
-from livereferrals.events import hints, log
+from livereferrals.events import hints, log, sequencer
 from livereferrals.events.models import Event
 from tests.waiting import wait_until
 
