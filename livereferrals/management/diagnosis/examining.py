@@ -24,8 +24,7 @@ WITHOUT_TABLES: Final[tuple[Examination, ...]] = (
 )
 WITH_TABLES: Final[tuple[Examination, ...]] = (
     storage.clock,
-    processes.log,
-    processes.workers,
+    processes.running,
     deliveries.overdue,
     triggers.connected,
     triggers.subscribed,

@@ -21,9 +21,16 @@ LAG: Final = 1_000
 """Events that a hub may be behind before it is worth a word."""
 
 
-def log() -> Iterator[Finding]:
-    """Look at what waits for its number, at the hubs' places, and at the totals."""
+def running() -> Iterator[Finding]:
+    """Look once at what the processes have written, and judge each part of it."""
     found = system.look()
+    yield from _events(found)
+    yield from _hubs(found)
+    yield from _totals(found)
+    yield from _worker(found)
+
+
+def _events(found: system.System) -> Iterator[Finding]:
     if "unnumbered" in found.problems and found.unnumbered_since is not None:
         since = timesince(found.unnumbered_since, found.time)
         yield error(
@@ -33,7 +40,9 @@ def log() -> Iterator[Finding]:
         )
     else:
         yield ok(EVENTS, f"{found.head} are numbered, {found.unnumbered} wait for their turn.")
-    yield from _hubs(found)
+
+
+def _totals(found: system.System) -> Iterator[Finding]:
     if "rollups" in found.problems:
         yield warning(
             TOTALS,
@@ -60,9 +69,7 @@ def _hubs(found: system.System) -> Iterator[Finding]:
         )
 
 
-def workers() -> Iterator[Finding]:
-    """Look whether somebody makes deliveries."""
-    found = system.look()
+def _worker(found: system.System) -> Iterator[Finding]:
     if found.works_at == "off":
         yield warning(
             WORKER,
