@@ -1,13 +1,15 @@
 """What every test gets: inline numbering of events, its own files, and real servers on demand.
 
-Tests that start processes or browsers, or kill them, are marked `real` (see `is_real`) and get a second chance: what they
-wait for is done by others, on a machine that may have no time for these, and a partner's server really does time out then.
-All other tests decide by our logic alone, and fail at once. Second chances are few (`--max-suite-reruns` in
-`pyproject.toml`), and pytest's summary names each, with what went wrong.
+Tests that start processes or browsers, or kill them, are marked `real` (see `is_real`), and those that wait for threads and
+timers of this process are marked `timed` (see `is_timed`). Both get a second chance: what they wait for is done by others,
+on a machine that may have no time for these, and a partner's server really does time out then. All other tests decide by our
+logic alone, and fail at once. Second chances are few (`--max-suite-reruns` in `pyproject.toml`), and pytest's summary names
+each, with what went wrong.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -34,6 +36,10 @@ REAL_PLACES = {"browser", "conformance", "faults", "integration"}
 REAL_FIXTURES = {"daphne", "dying", "server", "uvicorn", "valkey_url"}
 REAL_NAMES = {"daphne_server", "host_server", "server_environment", "uvicorn_server", "valkey_server"}
 """A module that imports one of these starts processes itself."""
+TIMED_FIXTURES = {"scripted", "sink"}
+"""Servers in a thread of this process."""
+TIMED_NAMES = {"eventually", "in_threads", "running_worker", "threading", "wait_until"}
+"""Who imports one of these waits for somebody else."""
 
 # A busy machine makes single examples slow; how long a whole test may take is pytest's to say. A change is judged by the
 # same examples every time; `LIVEREFERRALS_SOAK=1` draws new ones.
@@ -62,6 +68,21 @@ def is_real(item: pytest.Item) -> bool:
     )
 
 
+def is_timed(item: pytest.Item) -> bool:
+    """Whether a test waits for threads and timers of this process, which see its rows because it commits them."""
+    assert isinstance(item, pytest.Function)
+    if item.get_closest_marker("publisher_thread") or not TIMED_FIXTURES.isdisjoint(item.fixturenames):
+        return True
+    waits = inspect.iscoroutinefunction(item.function) or not TIMED_NAMES.isdisjoint(vars(item.module))
+    return waits and commits(item)
+
+
+def commits(item: pytest.Function) -> bool:
+    """Whether the test's rows are committed."""
+    mark = item.get_closest_marker("django_db")
+    return "transactional_db" in item.fixturenames or (mark is not None and mark.kwargs.get("transaction", False))
+
+
 def is_left_to_the_other_half(item: pytest.Item) -> bool:
     """Whether the case runs on this database with the other server: the runner sets one for each of its halves.
 
@@ -76,14 +97,15 @@ def is_left_to_the_other_half(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests that live with other processes their mark, and their second chance; halve what needs no more."""
+    """Give the tests that wait for others their mark, and their second chance; halve what needs no more."""
     left_out = [item for item in items if is_left_to_the_other_half(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     for item in items:
-        if is_real(item):
-            item.add_marker("real")
+        kind = "real" if is_real(item) else "timed" if is_timed(item) else None
+        if kind is not None:
+            item.add_marker(kind)
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

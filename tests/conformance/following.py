@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WITHIN_S = 60.0
+SLACK_S = 15.0
+"""What a busy machine adds to a time that is promised."""
 """How long a server may take for anything that the protocol does not bound more tightly."""
 
 Message = dict[str, Any]

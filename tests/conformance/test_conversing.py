@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.conformance.following import Reader, seq
+from tests.conformance.following import SLACK_S, Reader, seq
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Target
@@ -72,7 +72,7 @@ async def test_quiet_connection_gets_heartbeats_with_a_cursor(target: Target) ->
     async with target.read("ws") as reader:
         await reader.ready()
         every_s = reader.messages[0]["limits"]["heartbeat_s"]
-        heartbeat = await reader.receive(within_s=every_s * 1.2 + 5)
+        heartbeat = await reader.receive(within_s=every_s * 1.2 + SLACK_S)
     assert heartbeat["type"] == "heartbeat"
     assert seq(heartbeat["cursor"]) >= seq(heartbeat["prev"])
 

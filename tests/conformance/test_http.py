@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from tests.conformance.following import SLACK_S
+
 if TYPE_CHECKING:
     from tests.conformance.conftest import Target
     from tests.conformance.driver import Driver
@@ -42,7 +44,7 @@ async def test_stream_sends_heartbeats(target: Target) -> None:
     """feed-43"""
     async with target.read("sse") as reader:
         await reader.ready()
-        heartbeat = await reader.receive(within_s=reader.messages[0]["limits"]["heartbeat_s"] * 1.2 + 5)
+        heartbeat = await reader.receive(within_s=reader.messages[0]["limits"]["heartbeat_s"] * 1.2 + SLACK_S)
     assert heartbeat["type"] == "heartbeat"
 
 

@@ -148,6 +148,13 @@ def rows_of(markup: str) -> list[str]:
     return re.findall(r'<tr id="event-.*?</tr>', markup, re.DOTALL)
 
 
+def regions_of(frame: str) -> dict[str, str]:
+    """Return the regions that a frame brings, by their ids: those alone that have changed since the frame before."""
+    begins = list(re.finditer(r'<\w+ id="([^"]+)"[^>]* hx-swap-oob="morph"', frame))
+    ends = [found.start() for found in begins[1:]] + [len(frame)]
+    return {found[1]: frame[found.start() : end] for found, end in zip(begins, ends, strict=True)}
+
+
 def region(markup: str, name: str) -> str:
     """Return the markup of the counters' region."""
     found = re.search(rf'<dl id="{name}".*?</dl>', markup, re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
@@ -17,16 +18,18 @@ from django.test import Client
 from livereferrals.dashboard import live
 from livereferrals.dashboard.consumers import LiveApplication
 from livereferrals.dashboard.messages import SUBPROTOCOL
+from livereferrals.dashboard.pacing import Timing
 from livereferrals.streaming import reading
-from tests.dashboard.makers import cursor_of, metrics
+from tests.dashboard.makers import cursor_of, metrics, regions_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from livereferrals.dashboard.pacing import Timing
-
 PATH = "/referrals/live/ws"
 WAIT_S = 60
+LONG_S = 3600.0
+PATIENT = Timing(ack_s=LONG_S, heartbeat_s=LONG_S, standing_s=LONG_S, lag_s=LONG_S, send_s=LONG_S)
+"""Nothing comes by itself, however slow the machine is: a test sets what it waits for."""
 
 
 @database_sync_to_async
@@ -57,7 +60,7 @@ class Browser:
         self,
         client: Client | None,
         *,
-        timing: Timing | None = None,
+        timing: dict[str, float] | None = None,
         origin: str | None = "http://testserver",
         **query: str,
     ) -> None:
@@ -67,11 +70,18 @@ class Browser:
         if client is not None:
             cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
             headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
-        application = SessionMiddlewareStack(LiveApplication(timing))
+        application = SessionMiddlewareStack(LiveApplication(replace(PATIENT, **(timing or {}))))
         url = f"{PATH}?{urlencode(query)}"
         self.end = WebsocketCommunicator(application, url, headers=headers, subprotocols=[SUBPROTOCOL])
         self.controls: list[dict[str, Any]] = []
         """Every control message so far."""
+        self.regions: dict[str, str] = {}
+        """What the page shows: of each region the markup that came last."""
+
+    @property
+    def page(self) -> str:
+        """What the page shows. A single frame is no measure of it: which regions it brings depends on the one before."""
+        return "".join(self.regions.values())
 
     async def __aenter__(self) -> Self:
         connected, spoken = await self.end.connect(timeout=WAIT_S)
@@ -92,24 +102,31 @@ class Browser:
         return found
 
     async def control(self, kind: str) -> dict[str, Any]:
-        """Return the next control message of this type; frames before it are passed over."""
+        """Return the next control message of this type; frames before it are shown and acknowledged."""
         while True:
-            if (await self.text()).startswith("{") and self.controls[-1]["type"] == kind:
+            found = await self.text()
+            if not found.startswith("{"):
+                await self._show(found, ack=True)
+            elif self.controls[-1]["type"] == kind:
                 return self.controls[-1]
 
     async def frame(self, *, ack: bool = True) -> str:
         """Return the next frame, acknowledged; control messages before it are kept."""
         while (found := await self.text()).startswith("{"):
             pass
-        if ack:
-            await self.say("ack", cursor=cursor_of(found))
+        await self._show(found, ack=ack)
         return found
 
+    async def _show(self, frame: str, *, ack: bool) -> None:
+        self.regions |= regions_of(frame)
+        if ack:
+            await self.say("ack", cursor=cursor_of(frame))
+
     async def frame_with(self, **wanted: str) -> str:
-        """Return the first frame whose numbers are these."""
+        """Return the first frame after which the page's numbers are these."""
         while True:
             found = await self.frame()
-            if wanted.items() <= metrics(found).items():
+            if wanted.items() <= metrics(self.page).items():
                 return found
 
     async def say(self, kind: str, **facts: object) -> None:

@@ -14,10 +14,9 @@ from django.db import connection, transaction
 
 from livereferrals.dashboard import live, overview
 from livereferrals.dashboard.consumers import LiveApplication
-from livereferrals.dashboard.pacing import Timing
 from livereferrals.events import log
 from tests.dashboard import makers
-from tests.dashboard.sockets import Browser, idle_threads, open_page, sign_in
+from tests.dashboard.sockets import WAIT_S, Browser, idle_threads, open_page, sign_in
 from tests.factories import make_entry, make_link, make_staff, make_user
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ async def test_page_that_shows_the_newest_state_gets_no_frame(staff, link):
     async with Browser(client, cursor=makers.cursor_of(page), period=makers.period_of(page)) as browser:
         await browser.control("hello")
         assert await browser.is_quiet()
+        await in_db(makers.hit)(link)
+        assert makers.metrics(await browser.frame())["hits"] == "2"
 
 
 @pytest.mark.parametrize("cursor", ["zzzz.4", "nonsense", "", None])
@@ -149,7 +150,7 @@ async def test_acknowledgement_of_another_cursor_gives_no_credit(staff, link):
 
 async def test_frame_that_is_never_acknowledged_holds_the_next_for_a_while_only(staff, link):
     """dashboard.md 4, "or 5 s" """
-    async with Browser(await sign_in(staff), timing=Timing(ack_s=0.3)) as browser:
+    async with Browser(await sign_in(staff), timing={"ack_s": 0.3}) as browser:
         await browser.frame(ack=False)
         await in_db(makers.hit)(link)
         assert makers.metrics(await browser.frame(ack=False))["hits"] == "1"
@@ -157,7 +158,7 @@ async def test_frame_that_is_never_acknowledged_holds_the_next_for_a_while_only(
 
 async def test_pause_counts_what_waits_and_resume_shows_it_at_once(staff, link):
     """dashboard-19"""
-    async with Browser(await sign_in(staff), timing=Timing(waiting_s=0.01)) as browser:
+    async with Browser(await sign_in(staff), timing={"waiting_s": 0.01}) as browser:
         await browser.frame()
         await browser.say("pause")
         for _ in range(3):
@@ -204,12 +205,15 @@ async def test_unknown_filters_are_left_out(staff, link):
         assert makers.metrics(await browser.frame())["hits"] == "1"
 
 
-async def test_two_browsers_end_with_the_same_frame(staff, link):
+async def test_two_browsers_end_with_the_same_page(staff, link):
     """dashboard-8"""
     async with Browser(await sign_in(staff)) as one, Browser(await sign_in(staff)) as other:
         for _ in range(5):
             await in_db(makers.hit)(link)
-        assert await one.frame_with(hits="5") == await other.frame_with(hits="5")
+        for browser in (one, other):
+            await browser.frame_with(hits="5")
+    assert one.regions.keys() == set(overview.PAGE.regions)
+    assert one.regions == other.regions
 
 
 async def test_frame_equals_the_page_but_for_the_swap(staff, link):
@@ -252,7 +256,7 @@ async def test_who_may_not_see_it_is_told_so():
 async def test_logout_elsewhere_closes_the_socket(staff):
     """dashboard-16"""
     client = await sign_in(staff)
-    async with Browser(client, timing=Timing(standing_s=0.1)) as browser:
+    async with Browser(client, timing={"standing_s": 0.1}) as browser:
         await browser.frame()
         await in_db(client.logout)()
         assert await browser.closed() == 4501
@@ -261,7 +265,7 @@ async def test_logout_elsewhere_closes_the_socket(staff):
 async def test_changed_password_closes_the_socket(staff):
     """dashboard-16"""
     client = await sign_in(staff)
-    async with Browser(client, timing=Timing(standing_s=0.1)) as browser:
+    async with Browser(client, timing={"standing_s": 0.1}) as browser:
         await browser.frame()
         staff.set_password("another")
         await in_db(staff.save)()
@@ -271,7 +275,7 @@ async def test_changed_password_closes_the_socket(staff):
 async def test_lost_permission_closes_the_socket():
     """dashboard-15"""
     user = await in_db(makers.make_viewer)()
-    async with Browser(await sign_in(user), timing=Timing(standing_s=0.1)) as browser:
+    async with Browser(await sign_in(user), timing={"standing_s": 0.1}) as browser:
         await browser.frame()
         await in_db(user.user_permissions.clear)()
         assert await browser.closed() == 4503
@@ -294,7 +298,7 @@ async def test_amounts_go_with_the_permission(link):
     """dashboard-39, dashboard-40"""
     user = await in_db(makers.make_viewer)("view_dashboard", "view_amounts")
     await in_db(makers.confirmed)(link, amount="98.76", currency="EUR")
-    async with Browser(await sign_in(user), timing=Timing(standing_s=0.1)) as browser:
+    async with Browser(await sign_in(user), timing={"standing_s": 0.1}) as browser:
         assert makers.metrics(await browser.frame())["amount-EUR"] == "98.76"
         await in_db(user.user_permissions.remove)(await Permission.objects.aget(codename="view_amounts"))
         assert (await browser.control("reload"))["reason"] == "permissions"
@@ -349,7 +353,7 @@ async def test_unknown_view_is_refused(staff):
 async def test_heartbeat_comes_when_nothing_happens(staff, link):
     """dashboard.md 4, `heartbeat`"""
     event = await in_db(makers.hit)(link)
-    async with Browser(await sign_in(staff), timing=Timing(heartbeat_s=0.1)) as browser:
+    async with Browser(await sign_in(staff), timing={"heartbeat_s": 0.1}) as browser:
         assert (await browser.control("heartbeat"))["cursor"].endswith(f".{event.seq}")
 
 
@@ -373,7 +377,7 @@ async def test_rolled_back_event_never_shows(staff, link):
 async def busy_threads() -> AsyncIterator[None]:
     """Keep the dashboard's threads busy, so that nothing can be rendered."""
     release = threading.Event()
-    blockers = [asyncio.create_task(live.in_pool(release.wait, 20)) for _ in range(live.THREADS)]
+    blockers = [asyncio.create_task(live.in_pool(release.wait, WAIT_S)) for _ in range(live.THREADS)]
     await asyncio.sleep(0)
     try:
         yield
@@ -384,7 +388,7 @@ async def busy_threads() -> AsyncIterator[None]:
 
 async def test_late_frame_is_said_to_be_late(staff, link):
     """dashboard.md 4, `lag`"""
-    async with Browser(await sign_in(staff), timing=Timing(lag_s=0.1)) as browser:
+    async with Browser(await sign_in(staff), timing={"lag_s": 0.1}) as browser:
         await browser.frame()
         async with busy_threads():
             await in_db(makers.hit)(link)
@@ -397,7 +401,7 @@ async def test_late_frame_is_said_to_be_late(staff, link):
 
 async def test_pause_holds_a_frame_back_that_is_being_rendered(staff, link):
     """dashboard-19"""
-    async with Browser(await sign_in(staff), timing=Timing(lag_s=0.1)) as browser:
+    async with Browser(await sign_in(staff), timing={"lag_s": 0.1}) as browser:
         await browser.frame()
         async with busy_threads():
             await in_db(makers.hit)(link)
@@ -413,7 +417,7 @@ async def test_pause_holds_a_frame_back_that_is_being_rendered(staff, link):
 
 async def test_filter_drops_a_frame_that_is_being_rendered(staff, link):
     """dashboard-22"""
-    async with Browser(await sign_in(staff), timing=Timing(lag_s=0.1)) as browser:
+    async with Browser(await sign_in(staff), timing={"lag_s": 0.1}) as browser:
         before = await browser.frame()
         async with busy_threads():
             await in_db(makers.hit)(link)
@@ -457,7 +461,7 @@ async def test_browser_that_cannot_be_reached_any_more_is_let_go(staff):
             raise ConnectionResetError
 
     before = live.get_frames().watching
-    await asyncio.wait_for(LiveApplication()(scope, receive, send), 10)
+    await asyncio.wait_for(LiveApplication()(scope, receive, send), WAIT_S)
     assert live.get_frames().watching == before
     await idle_threads()
 

@@ -12,7 +12,7 @@ from django.test import Client
 
 from livereferrals.dashboard import assets, crowding
 from tests.dashboard import makers
-from tests.dashboard.sockets import Browser, sign_in
+from tests.dashboard.sockets import WAIT_S, Browser, sign_in
 from tests.factories import make_link, make_partner, make_staff, make_user
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def test_pause_of_a_partner_counts_its_own_events_alone() -> None:
         await page.say("pause")
         for link in (foreign, foreign, own, foreign):
             await in_db(makers.hit)(link)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_S):
             while (await page.control("waiting"))["n"] != 1:
                 pass
         assert {message["n"] for message in page.controls if message["type"] == "waiting"} <= {0, 1}

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 in_db = database_sync_to_async
 
-SOON_S = 15.0
+SOON_S = 30.0
 """A second is promised, on a machine that does nothing else."""
 FRAMES_A_SECOND = 4
 
@@ -53,6 +53,8 @@ class Page:
         self.socket = socket
         self.markup = markup
         self.frames: list[str] = []
+        self.regions: dict[str, str] = {}
+        """What the page shows: of each region the markup that came last."""
 
     async def until(self, **wanted: str) -> float:
         """Return when, on the monotonic clock, the page showed these numbers."""
@@ -61,8 +63,9 @@ class Page:
                 if message.data.startswith("{"):
                     continue
                 self.frames.append(message.data)
+                self.regions |= makers.regions_of(message.data)
                 await self.socket.send_str(json.dumps({"type": "ack", "cursor": makers.cursor_of(message.data)}))
-                if wanted.items() <= makers.metrics(message.data).items():
+                if wanted.items() <= makers.metrics("".join(self.regions.values())).items():
                     return time.monotonic()
         raise AssertionError(f"closed with {self.socket.close_code}")
 
@@ -113,7 +116,7 @@ async def test_burst_comes_in_few_frames_with_exact_numbers(server):
         await writer
         await other.until(hits="2000")
         assert len(page.frames) <= 4 + FRAMES_A_SECOND * took_s
-        assert page.frames[-1] == other.frames[-1]
+        assert page.regions == other.regions
 
 
 @both_servers

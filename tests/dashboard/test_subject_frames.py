@@ -50,11 +50,11 @@ async def test_hit_shows_on_its_partners_and_links_page() -> None:
         async with watch(client, view, subject, before) as browser:
             await in_db(makers.hit)(link)
             hits = str(int(makers.metrics(before)["hits"]) + 1)
-            frame = await browser.frame_with(hits=hits)
+            await browser.frame_with(hits=hits)
         after = await in_db(page)(client, view, subject)
-        assert region(frame, part) == region(after, part)
-        assert makers.metrics(frame) == makers.metrics(after)
-        assert "csrf" not in frame
+        assert region(browser.page, part) == region(after, part)
+        assert makers.metrics(browser.page) == makers.metrics(after)
+        assert "csrf" not in browser.page
 
 
 async def test_reversal_shows_on_the_page_of_its_confirmation() -> None:

@@ -16,13 +16,15 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from livereferrals.events import hints
 from tests.ports import own_port
 from tests.servers import ROOT, server_environment, valkey_server
-from tests.waiting import eventually
+from tests.waiting import DEADLINE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pytest_django.fixtures import Settings
 
+SLACK_S = 30.0
+"""What a busy machine adds."""
 OTHER_PROCESS = """
 import django
 django.setup()
@@ -109,7 +111,7 @@ async def test_without_a_layer_that_crosses_processes_nothing_is_received(settin
     for layers in ({}, {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}):
         settings.CHANNEL_LAYERS = layers
         assert not hints.crosses_processes()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await hints.receive_forever()
             await hints.aannounce()
     assert isinstance(get_channel_layer(), InMemoryChannelLayer)
@@ -148,7 +150,7 @@ async def test_a_layer_that_is_away_is_logged_and_costs_nothing_else(
 ) -> None:
     """feed-51 With the layer stopped an announcement returns within its time limit; nothing is raised."""
     settings.CHANNEL_LAYERS = redis_layer(f"redis://127.0.0.1:{own_port()}/0")
-    async with asyncio.timeout(hints.ANNOUNCE_TIMEOUT_S + 3):
+    async with asyncio.timeout(hints.ANNOUNCE_TIMEOUT_S + SLACK_S):
         await hints.aannounce()
     assert "poll" in caplog.text
 

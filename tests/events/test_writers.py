@@ -15,7 +15,7 @@ from livereferrals.events import log, sequencer
 from livereferrals.events.models import Event
 from tests.events.load import in_threads
 from tests.factories import make_entry
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,10 +159,10 @@ def test_a_slow_transaction_is_lost_by_id_and_found_by_seq() -> None:
         with transaction.atomic():
             a_ids.append(log.append(make_entry()).id)
             a_has_written.set()
-            assert reader_has_looked.wait(20)
+            assert reader_has_looked.wait(DEADLINE_S)
 
     def quick() -> None:
-        assert a_has_written.wait(20)
+        assert a_has_written.wait(DEADLINE_S)
         b_id = log.append(make_entry()).id
         assert b_id > a_ids[0]
         wait_until(lambda: load.read_by_id() == 1, what="B's row by id")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FAST_POLL_S = 0.05
 """The tests write from another process, without a channel layer: the server sees it when it looks."""
+BEAT_WITHIN_S = 15.0
+"""For heartbeats that are set to one second: much for a busy machine, and less than the twenty that nobody has set."""
 
 
 @dataclass(frozen=True, kw_only=True)

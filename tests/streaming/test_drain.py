@@ -136,7 +136,7 @@ async def markup_left_out(live: ClientConnection) -> AsyncIterator[str]:
     """Give the control messages until the close."""
     with contextlib.suppress(ConnectionClosed):
         while True:
-            text = await asyncio.wait_for(live.recv(decode=True), DRAIN_S)
+            text = await asyncio.wait_for(live.recv(decode=True), DEADLINE_S)
             if text.startswith("{"):
                 yield text
 
