@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import override_settings
 
-from livereferrals.front import front
+from livereferrals.front import asking, front, places, terms
 from livereferrals.tracking.models import ReferralHit
 from tests.front.asking import BROWSER, PLAIN, scope_of
 
@@ -159,8 +159,16 @@ def test_why_django_answers_all_links_is_told_once(caplog: pytest.LogCaptureFixt
     assert [record.getMessage() for record in caplog.records] == ["Django answers all links: FAST_LINKS is off."]
 
 
-def test_memory_of_what_was_judged_is_bounded() -> None:
+def test_memory_of_what_was_judged_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """L-20: a scanner that tries names, hosts and agents fills nothing"""
-    for number in range(1, 1100):
-        headers = [(b"host", b"%d.example" % number), (b"user-agent", b"%d" % number + BROWSER)]
-        assert is_answered(f"/ref/{'x' * (number % 60)}{number}?next=/{number}", headers)
+    for module in (asking, places, terms):
+        monkeypatch.setattr(module, "MOST_KEPT", 10)
+    with override_settings(LIVEREFERRALS={}):
+        for number in range(1, 30):
+            headers = [(b"host", b"%d.example" % number), (b"user-agent", b"%d" % number + BROWSER)]
+            assert is_answered(f"/ref/abc{number}?next=/ref/{number}&ref=x", headers)
+            assert is_answered(f"/ref/abc123?next=/{number}", headers)
+        judged = terms.terms_for(scope_of(LINK))
+        assert judged is not None
+        kept = (judged._bots, judged._targets, judged.reading._hosts, judged.places._identifiers)
+        assert [0 < len(each) <= 10 for each in kept] == [True] * len(kept)
