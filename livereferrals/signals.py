@@ -1,27 +1,30 @@
-"""Signals for the host project, each sent once, after the commit, with `send_robust`.
-
-| signal               | sender           | arguments                                            |
-|----------------------|------------------|------------------------------------------------------|
-| `hit_recorded`       | `ReferralHit`    | `hit`, `link`, `visitor`, `user`                     |
-| `referral_claimed`   | `Visitor`        | `visitor`, `user`, `hits` (a list of `ReferralHit`)  |
-| `referral_confirmed` | `Confirmation`   | `confirmation`, `hit`, `visitor`, `user`, `trigger`  |
-| `referral_reversed`  | `Confirmation`   | `confirmation`, `reversal`, `hit`, `visitor`, `user`, `trigger` |
-| `callback_delivered` | `Delivery`       | `delivery`, `attempt`                                |
-| `callback_failed`    | `Delivery`       | `delivery`, `attempt`, `final`                       |
-| `callback_alert`     | `Subscription`   | `subscription`, `cause`, `text`, `delivery` (an id or `None`) |
-"""
+"""Signals for the host project, each sent once, after the commit, with `send_robust`."""
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
 hit_recorded = Signal()
+"""Sent by `ReferralHit` with `hit`, `link`, `visitor` and `user`: a link was followed."""
+
 referral_claimed = Signal()
+"""Sent by `Visitor` with `visitor`, `user` and `hits` (a list of `ReferralHit`): a visitor became a user's."""
+
 referral_confirmed = Signal()
+"""Sent by `Confirmation` with `confirmation`, `hit`, `visitor`, `user` and `trigger`: a success was credited."""
+
 referral_reversed = Signal()
-callback_alert = Signal()
+"""Sent by `Confirmation` with `confirmation`, `reversal`, `hit`, `visitor`, `user` and `trigger`: it was taken back."""
+
 callback_delivered = Signal()
+"""Sent by `Delivery` with `delivery` and `attempt`: a partner's server has accepted it."""
+
 callback_failed = Signal()
+"""Sent by `Delivery` with `delivery`, `attempt` and `final` (nobody tries again): it has not."""
+
+callback_alert = Signal()
+"""Sent by `Subscription` with `subscription`, `cause`, `text` and `delivery` (an id or `None`): its endpoint needs
+somebody."""
 
 __all__ = [
     "callback_alert",
