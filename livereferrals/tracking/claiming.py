@@ -13,6 +13,7 @@ from livereferrals.events import log
 from livereferrals.signals import referral_claimed
 from livereferrals.tracking import screening, visitors
 from livereferrals.tracking.entries import claim_entries
+from livereferrals.tracking.lost_transactions import is_lost
 from livereferrals.tracking.models import Confirmation, Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
@@ -54,10 +55,14 @@ def claim_at_login(sender: object, *, request: HttpRequest | None, user: Any, **
     """
     if request is None:
         return
+    alias = router.db_for_write(Visitor)
+    was_lost = is_lost(alias)
     try:
         _settle(request)
         _claim_carried(request, user=visitors.person(user))
     except Exception:
+        if is_lost(alias) and not was_lost:
+            raise  # what the host has saved is gone too, and nobody else would tell it
         # The host's login must not fail for our sake (C-13); the savepoint has left its transaction usable.
         logger.exception("A visitor could not be claimed at login.", extra={"action": "claim.failed"})
 

@@ -11,6 +11,7 @@ from asgiref.sync import iscoroutinefunction
 from django.db import router, transaction
 
 from livereferrals import conf
+from livereferrals.tracking.lost_transactions import is_lost
 from livereferrals.tracking.models import Confirmation
 from livereferrals.tracking.reasons import Reason
 from livereferrals.triggers import firings, receivers
@@ -38,12 +39,15 @@ def dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callable[..., 
 
     def fire(sender: Any, **kwargs: Any) -> Any:
         began = time.perf_counter()
+        alias = router.db_for_write(Confirmation)
+        was_lost = is_lost(alias)
         try:
             with _shield(trigger, receiver):
                 return receiver(sender, **_arguments(trigger, kwargs))
         except Exception:  # the boundary: the host's save() goes on, whatever a receiver does
             firings.failed(trigger, receiver, reason=FAILED.reason, began=began)
-            if conf.settings.TRIGGER_ERRORS == "raise":
+            # What the host has saved is gone too, and nobody else would tell it.
+            if conf.settings.TRIGGER_ERRORS == "raise" or (is_lost(alias) and not was_lost):
                 raise
             logger.exception(*_failure(trigger), extra=_facts(trigger))
             return FAILED
