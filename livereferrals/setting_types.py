@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Any, Generic, Self, TypeVar, overload
 
 from django.core.exceptions import ValidationError
@@ -64,6 +65,32 @@ def patterns(value: object) -> tuple[re.Pattern[str], ...]:
         else re.compile(re.escape(text(item)), re.IGNORECASE)
         for item in value
     )
+
+
+def rules_by_name(*shipped: str) -> Callable[[object], dict[str, Callable[..., Any] | None]]:
+    """Parse a dict from the name of a rule to a function or its dotted path; `None` switches a shipped one off."""
+
+    def parse(value: object) -> dict[str, Callable[..., Any] | None]:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected a dict from names to functions, got {value!r}")
+        return {_rule_name(name): _rule(name, function, shipped=shipped) for name, function in value.items()}
+
+    return parse
+
+
+def _rule_name(name: object) -> str:
+    if isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_-]{0,49}", name):
+        return name
+    raise ValueError(f"expected names of up to 50 small letters, digits, _ and -, got {name!r}")
+
+
+def _rule(name: str, value: object, *, shipped: tuple[str, ...]) -> Callable[..., Any] | None:
+    function = hook(value)
+    if function is None and name not in shipped:
+        raise ValueError(f"there is no rule {name!r} to switch off; there are {', '.join(map(repr, shipped))}")
+    if iscoroutinefunction(function):
+        raise ValueError(f"the rule {name!r} is an async function; rules are asked where nothing can be awaited")
+    return function
 
 
 def rule(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.callbacks.models import Subscription
@@ -91,6 +92,7 @@ class FlagFilter(admin.SimpleListFilter):
             ("repeat", _("Repeat")),
             ("self_referral", _("Self-referral")),
             ("bot", _("Bot")),
+            ("flagged", _("Flagged")),
             ("no_consent", _("Without consent")),
             ("none", _("None of these")),
         ]
@@ -98,10 +100,11 @@ class FlagFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Filter by the mark."""
         chosen = self.value()
-        flags = [key for key, _label in self.lookup_choices if key != "none"]
+        flags = {key: Q(**{key: True}) for key, _label in self.lookup_choices if key != "none"}
+        flags["flagged"] = ~Q(flagged_by="")
         if chosen == "none":
-            return queryset.filter(**dict.fromkeys(flags, False))
-        return queryset.filter(**{str(chosen): True}) if chosen in flags else queryset
+            return queryset.filter(*(~flag for flag in flags.values()))
+        return queryset.filter(flags[chosen]) if chosen in flags else queryset
 
 
 class TriggerFilter(admin.SimpleListFilter):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from livereferrals.admin import asking, erasures
@@ -109,7 +110,7 @@ class HitAdmin(Styled, ExportAdmin, LookOnlyAdmin):
         (_("Who"), {"fields": ["visitor", "user", "authenticated", "device", "user_agent", "ip"]}),
         (_("From where to where"), {"fields": ["referer", "entry_url"]}),
         (_("What the partner has sent along"), {"fields": ["click_id", "sub1", "sub2", "sub3", "sub4", "sub5"]}),
-        (_("Marks"), {"fields": ["repeat", "self_referral", "bot", "no_consent", "origin"]}),
+        (_("Marks"), {"fields": ["repeat", "self_referral", "bot", "flagged_by", "no_consent", "origin"]}),
     ]
     export_columns = (
         "id",
@@ -131,6 +132,7 @@ class HitAdmin(Styled, ExportAdmin, LookOnlyAdmin):
         "repeat",
         "self_referral",
         "bot",
+        "flagged_by",
         "without_consent",
         "confirmed_at",
     )
@@ -151,7 +153,10 @@ class HitAdmin(Styled, ExportAdmin, LookOnlyAdmin):
     def marks(self, hit: ReferralHit) -> str:
         """Say what the hit is marked as."""
         flags = ("repeat", "self_referral", "bot", "no_consent")
-        return ", ".join(str(_verbose(flag)) for flag in flags if getattr(hit, flag)) or "-"
+        words = [str(_verbose(flag)) for flag in flags if getattr(hit, flag)]
+        if hit.flagged_by:
+            words.append(gettext("flagged by %(rule)s") % {"rule": hit.flagged_by})
+        return ", ".join(words) or "-"
 
     def export_rows(self, rows: list[ReferralHit]) -> Iterator[dict[str, object]]:
         """Give one row for each hit."""
@@ -172,6 +177,7 @@ class HitAdmin(Styled, ExportAdmin, LookOnlyAdmin):
                 "repeat": hit.repeat,
                 "self_referral": hit.self_referral,
                 "bot": hit.bot,
+                "flagged_by": hit.flagged_by,
                 "without_consent": hit.no_consent,
                 "confirmed_at": hit.confirmed_at,
             }

@@ -31,6 +31,7 @@ PATHS: Final = {
     "ATTRIBUTION": '"ATTRIBUTION": "last_click", or the dotted path of your own f(hits)',
     "CONSENT": '"CONSENT": "mysite.referrals.has_consent", a function of the request',
     "CLIENT_IP": '"CLIENT_IP": "mysite.referrals.client_ip", a function of the request',
+    "SCREENING": '"SCREENING": {"embedded": None, "office": "mysite.referrals.is_office"}, functions of what is followed',
     "FEED_ACCESS": '"FEED_ACCESS": "mysite.referrals.feed_access", a function of the token and its grant',
     "FEED_EVENT_FIELDS": '"FEED_EVENT_FIELDS": "mysite.referrals.event_fields", a function of the entry',
 }

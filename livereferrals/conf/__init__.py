@@ -41,6 +41,7 @@ from livereferrals.setting_types import (
     patterns,
     ports,
     rule,
+    rules_by_name,
     span,
     span_of_at_least,
     spans,
@@ -160,6 +161,10 @@ class Settings(RootGroup):
     """What a crawler's follow makes: no hit, a hit that never counts, or a hit like anybody's."""
     BOT_PATTERNS = Setting[tuple[re.Pattern[str], ...]]((), patterns)
     """User agents that are crawlers too: texts, or compiled regular expressions."""
+    SCREENING = Setting[dict[str, Callable[..., Any] | None]](
+        {}, rules_by_name("head", "prefetch", "embedded", "bot", "self_referral", "repeat")
+    )
+    """Rules of screening by their names: `None` switches a shipped one off, a function replaces it or is a further one."""
     SELF_REFERRALS = Setting("flag", one_of("flag", "allow"))
     """Whether the hits of somebody on a link of its own may be credited."""
     REPEAT_WINDOW = Setting(timedelta(hours=24), span)

@@ -32,10 +32,11 @@ MARKS: Final[dict[str, _StrPromise]] = {
     "repeat": gettext_lazy("repeat"),
     "self_referral": gettext_lazy("self-referral"),
     "bot": gettext_lazy("bot"),
+    "flagged_by": gettext_lazy("flagged"),
     "no_consent": gettext_lazy("without consent"),
 }
 """Why a hit counts less than others, by the column that says so."""
-CLAIMED, CONFIRMED = "claimed", "confirmed"
+CLAIMED, CONFIRMED, FLAGGED = "claimed", "confirmed", "flagged_by"
 DEVICE = Field(
     name="device",
     label=gettext_lazy("Device"),
@@ -86,7 +87,9 @@ def _rows(viewpoint: Viewpoint, _moment: Moment) -> QuerySet[ReferralHit]:
 def _marked(mark: str) -> Q:
     if mark == CLAIMED:
         return Q(user__isnull=False)
-    return Q(confirmed_at__isnull=False) if mark == CONFIRMED else Q(**{mark: True})
+    if mark == CONFIRMED:
+        return Q(confirmed_at__isnull=False)
+    return ~Q(flagged_by="") if mark == FLAGGED else Q(**{mark: True})
 
 
 def link_cell(row: ReferralHit, _viewpoint: Viewpoint) -> Cell:
@@ -105,7 +108,9 @@ def state_cell(row: ReferralHit, _viewpoint: Viewpoint) -> Cell:
     """Return whether the hit was confirmed, counts, or why it counts less."""
     if row.confirmed_at is not None:
         return Cell(text=gettext("confirmed"), tone="good")
-    words = [str(label) for name, label in MARKS.items() if getattr(row, name)]
+    words = [str(label) for name, label in MARKS.items() if getattr(row, name) and name != FLAGGED]
+    if row.flagged_by:
+        words.append(gettext("flagged by %(rule)s") % {"rule": row.flagged_by})
     return Cell(text=", ".join(words) if words else gettext("counted"), tone="warn" if words else "neutral")
 
 

@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, parse_cookie
+from django.utils.datastructures import CaseInsensitiveMapping
 
 from livereferrals import conf
 from livereferrals.front import hosting
 from livereferrals.front.cookies import Seal
-from livereferrals.tracking import privacy, screening
+from livereferrals.tracking import privacy
+from livereferrals.tracking.screening import Follow
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping
+    from datetime import datetime
 
     Scope = dict[str, Any]
 
 UNJUDGED: Final = frozenset({b"authorization", b"content-length", b"transfer-encoding", b"upgrade"})
 """Headers of requests that are Django's: somebody logged in by a token, a body, another protocol."""
-PURPOSES: Final = {name.lower().encode(): name for name in screening.PURPOSES}
 MOST_KEPT: Final = 1024
 LONGEST_KEPT: Final = 512
 
@@ -42,17 +44,10 @@ class Asked(NamedTuple):
         value = self.headers.get(name)
         return "" if value is None else value.decode("latin-1")
 
-    @property
-    def is_ahead(self) -> bool:
-        """Whether a browser asks ahead of a click (L-32)."""
-        if PURPOSES.keys().isdisjoint(self.headers):
-            return False
-        return screening.is_prefetch({name: self.text(raw) for raw, name in PURPOSES.items()})
-
-    @property
-    def is_embedded(self) -> bool:
-        """Whether a page loads this as one of its parts (L-36)."""
-        return b"sec-fetch-dest" in self.headers and screening.is_embedded(self.text(b"sec-fetch-dest"))
+    def follow(self, link: str, *, now: datetime) -> Follow:
+        """Return what a host's own rule of screening is asked about, as Django tells it."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()}
+        return Follow(link=link, method="GET", headers=CaseInsensitiveMapping(headers), ip=self.ip, now=now)
 
 
 class Reading:

@@ -47,7 +47,7 @@ async def _link_answered(terms: Terms, identifier: str, scope: Scope, send: Send
     asked = terms.reading.asked(scope)
     if asked is None:
         return False
-    if asked.is_ahead:
+    if terms.screen.is_ahead(asked, identifier):
         await terms.answers[asked.secure].ahead(send)
         return True
     query = scope.get("query_string")

@@ -35,7 +35,10 @@ class Follow(NamedTuple):
 
 def is_counted(terms: Terms, follow: Follow) -> bool:
     """Whether the follow makes a hit."""
-    return follow.link is not None and follow.link.refusal(follow.now) is None and terms.is_person(follow.asked)
+    link = follow.link
+    if link is None or link.refusal(follow.now) is not None:
+        return False
+    return terms.screen.is_person(follow.asked, link.identifier)
 
 
 async def lead_on(terms: Terms, follow: Follow, send: Send) -> None:
@@ -61,16 +64,17 @@ async def lead_on(terms: Terms, follow: Follow, send: Send) -> None:
 
 def _draft(terms: Terms, follow: Follow, link: KnownLink) -> HitDraft:
     asked, values = follow.asked, follow.values
-    agent = asked.text(b"user-agent")
+    bot, flagged_by = terms.screen.marks(asked, link.identifier)
     return HitDraft(
         link=link,
         now=follow.now,
         visitor=asked.visitor,
         entry_url=follow.target,
-        user_agent=agent,
+        user_agent=asked.text(b"user-agent"),
         referer=asked.text(b"referer"),
         ip=asked.ip,
         click_id=values.get("click_id", "") if values else "",
         subs=[values.get(name, "") for name in following.SUBS] if values else (),
-        bot=terms.flags_bots and terms.is_bot(agent),
+        bot=bot,
+        flagged_by=flagged_by,
     )

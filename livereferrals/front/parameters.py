@@ -46,7 +46,7 @@ async def answered(terms: Terms, scope: Scope, send: Send) -> bool:
         return False  # Django looks again, and logs it (L-27)
     if caught is None:
         return False
-    if asked.is_ahead:
+    if terms.screen.is_ahead(asked, values[caught.name]):
         await terms.answers[asked.secure].ahead(send)
         return True
     query = targets.without(scope["query_string"], [name for name in terms.parameters if name not in caught.unknown])

@@ -19,7 +19,8 @@ from livereferrals.front import hosting
 from livereferrals.front.answers import Answers
 from livereferrals.front.asking import Reading
 from livereferrals.front.places import Places
-from livereferrals.tracking import destinations, screening
+from livereferrals.front.screens import screen
+from livereferrals.tracking import destinations
 from livereferrals.tracking.targets import Site
 
 if TYPE_CHECKING:
@@ -49,29 +50,14 @@ class Terms:
         self.excluded = (*conf.excluded_paths(), *conf.file_paths())
         self.max_next_length = own.MAX_NEXT_LENGTH
         self.refuses_when_full = own.HITS_OVERLOAD == "unavailable"
-        self.flags_bots = own.BOTS == "flag"
-        self._skips_bots = own.BOTS == "skip"
-        self._bot_patterns = own.BOT_PATTERNS
+        self.screen = screen()
         self._allowed_hosts = own.ALLOWED_REDIRECT_HOSTS
         self._names = tuple(name.encode() for name in self.parameters)
-        self._bots: dict[str, bool] = {}
         self._targets: dict[tuple[str, str, str, bool], str] = {}
 
     def may_be_caught(self, query: bytes) -> bool:
         """Whether one of the parameters can stand in the query: a quick look for the many that have none."""
         return any(name in query for name in self._names) or (b"%" in query and bool(self._names))
-
-    def is_person(self, asked: Asked) -> bool:
-        """Whether the request may make a hit (L-33, L-36)."""
-        return not asked.is_embedded and not (self._skips_bots and self.is_bot(asked.text(b"user-agent")))
-
-    def is_bot(self, agent: str) -> bool:
-        """Whether the agent is a crawler's; most of those that come are known from before."""
-        found = self._bots.get(agent)
-        if found is None:
-            found = screening.is_bot(agent, more=self._bot_patterns)
-            _keep(self._bots, agent, found, length=len(agent))
-        return found
 
     def target(self, asked: Asked, *, next_: str, own: str) -> str:
         """Return where a link leads: `next`, the link's own target or the default (L-03, L-04)."""

@@ -25,6 +25,7 @@ REFUSALS: Final = (
     Reason.OUT_OF_WINDOW,
     Reason.SELF_REFERRAL,
     Reason.BOT,
+    Reason.FLAGGED,
     Reason.NO_CONSENT,
     Reason.LINK_DISABLED,
     Reason.PARTNER_INACTIVE,
@@ -51,6 +52,8 @@ class Candidate:
     """Whether the subject followed a link of its own."""
     bot: bool = False
     """Whether a program followed."""
+    flagged: bool = False
+    """Whether a rule of the host's has caught the hit."""
     no_consent: bool = False
     """Whether consent was refused when following."""
     link_dropped: bool = False
@@ -165,6 +168,7 @@ def refusal(candidate: Candidate, *, window: timedelta | None, at: datetime) -> 
         Reason.OUT_OF_WINDOW: window is not None and age(candidate, at=at) > window,
         Reason.SELF_REFERRAL: candidate.self_referral,
         Reason.BOT: candidate.bot,
+        Reason.FLAGGED: candidate.flagged,
         Reason.NO_CONSENT: candidate.no_consent,
         Reason.LINK_DISABLED: candidate.link_dropped,
         Reason.PARTNER_INACTIVE: has_partner and not candidate.partner_active,

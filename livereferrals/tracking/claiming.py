@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from livereferrals.events import log
 from livereferrals.signals import referral_claimed
-from livereferrals.tracking import screening, visitors
+from livereferrals.tracking import judging, visitors
 from livereferrals.tracking.entries import claim_entries
 from livereferrals.tracking.lost_transactions import is_lost
 from livereferrals.tracking.models import Confirmation, Origin, ReferralHit, Visitor
@@ -142,10 +142,11 @@ def _claim_hits(visitor: Visitor, *, user: Any) -> list[ReferralHit]:
     mine = ReferralHit.objects.filter(visitor=visitor, user__isnull=True)
     hits = list(mine.select_related("link", "partner").order_by("created_at", "pk"))
     mine.update(user=user)
+    is_self_referral = judging.rules().self_referral
     for hit in hits:
         hit.user = user
         hit.visitor = visitor
-        hit.self_referral |= screening.is_self_referral(user.pk, owners=owners(hit.link, hit.partner))
+        hit.self_referral |= is_self_referral(user.pk, owners=owners(hit.link, hit.partner))
     own = [hit.pk for hit in hits if hit.self_referral]
     if own:
         ReferralHit.objects.filter(pk__in=own).update(self_referral=True)

@@ -36,6 +36,8 @@ class HitDraft(NamedTuple):
     """Up to five ids of the partner's own."""
     bot: bool = False
     """Whether a crawler followed: such a hit has no event (L-35)."""
+    flagged_by: str = ""
+    """The host's rule that has caught it, if any: such a hit has no event either."""
     consent: bool = True
     """Whether the visitor may be known again; if not, nothing personal is kept (V-14)."""
 

@@ -12,9 +12,10 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.encoding import escape_uri_path
 
 from livereferrals import conf
-from livereferrals.tracking import privacy, recording, screening, visitors
+from livereferrals.tracking import judging, privacy, recording, visitors
 from livereferrals.tracking.consent import is_given
 from livereferrals.tracking.links import UNKNOWN
+from livereferrals.tracking.screening import Follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,15 +42,27 @@ def looked_up(find: Callable[..., LinkLookup], name: str, *, now: datetime) -> L
         return UNKNOWN
 
 
-def is_person(request: HttpRequest) -> bool:
+def asked(request: HttpRequest, identifier: str, *, now: datetime) -> Follow:
+    """Return what the rules of screening are asked about."""
+    return Follow(
+        link=identifier,
+        method=request.method or "",
+        headers=request.headers,
+        ip=client_ip(request),
+        now=now,
+    )
+
+
+def is_person(asked: Follow) -> bool:
     """Whether the request may make a hit: nobody's crawler that is to be skipped, no part of another page (L-33, L-36)."""
-    if screening.is_embedded(request.headers.get("Sec-Fetch-Dest", "")):
+    rules = judging.rules()
+    if rules.embedded(asked):
         return False
-    return conf.settings.BOTS != "skip" or not _is_bot(request)
+    return conf.settings.BOTS != "skip" or not rules.bot(asked)
 
 
 def follow(
-    request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], now: datetime
+    request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], asked: Follow
 ) -> HttpResponse:
     """Record the hit and return the redirect to the target, with the visitor's cookie.
 
@@ -57,10 +70,10 @@ def follow(
     answer by a lost hit (L-10). A hit that cannot be written is logged, and its visitor led on without a cookie.
     """
     request.get_host()  # a host that Django rejects is its 400, and no hit
-    if not is_person(request):
+    if not is_person(asked):
         return redirect(target)
     try:
-        hit = _record(request, link, target=target, values=values, now=now)
+        hit = _record(request, link, target=target, values=values, asked=asked)
     except Error:
         # Gone, full, or the link was deleted in between: the visitor shall still get where the link leads (L-26, L-27).
         logger.exception("A hit on %r is lost.", link.identifier, extra={"action": "hit.lost"})
@@ -74,28 +87,26 @@ def follow(
 
 
 def _record(
-    request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], now: datetime
+    request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], asked: Follow
 ) -> ReferralHit:
+    rules = judging.rules()
     consent = is_given(request)
     carried = visitors.carried(request) if consent else None
     return recording.record_hit(
         link,
         visitor=None if carried is None else carried.id,
         user=visitors.request_person(request) if consent else None,
-        now=now,
+        now=asked.now,
         entry_url=target,
-        user_agent=request.headers.get("User-Agent", ""),
+        user_agent=asked.user_agent,
         referer=request.headers.get("Referer", ""),
-        ip=client_ip(request),
+        ip=asked.ip,
         click_id=values.get("click_id", ""),
         subs=[values.get(name, "") for name in SUBS],
-        bot=conf.settings.BOTS == "flag" and _is_bot(request),
+        bot=conf.settings.BOTS == "flag" and rules.bot(asked),
+        flagged_by=rules.flagged_by(asked),
         consent=consent,
     )
-
-
-def _is_bot(request: HttpRequest) -> bool:
-    return screening.is_bot(request.headers.get("User-Agent", ""), more=conf.settings.BOT_PATTERNS)
 
 
 def client_ip(request: HttpRequest) -> str | None:

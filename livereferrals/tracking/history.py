@@ -21,7 +21,7 @@ from django.db.models import (
 from django.db.models.functions import Least
 
 from livereferrals import conf
-from livereferrals.tracking import attribution, rules
+from livereferrals.tracking import attribution, judging, rules
 from livereferrals.tracking.attribution import Candidate, Choice
 from livereferrals.tracking.models import ReferralHit
 from livereferrals.tracking.reasons import Reason
@@ -203,8 +203,8 @@ def _own_link(person: Person) -> Q:
     if conf.settings.SELF_REFERRALS == "allow":
         return Q(pk__in=())
     flagged = Q(self_referral=True)
-    if person.user_pk is None:
-        return flagged
+    if person.user_pk is None or "self_referral" in judging.rules().changed:
+        return flagged  # only the rule knows; it was asked when the hit was made, and at the login
     return flagged | Q(link__user_id=person.user_pk) | Q(partner__user_id=person.user_pk)
 
 
@@ -230,6 +230,7 @@ def _verdict(question: Question) -> Case:
     applies = {
         Reason.SELF_REFERRAL: Q(own_link=True),
         Reason.BOT: Q(bot=True),
+        Reason.FLAGGED: ~Q(flagged_by=""),
         Reason.NO_CONSENT: Q(no_consent=True),
         Reason.LINK_DISABLED: Q(link__disabled=True, link__drop_pending=True),
         Reason.PARTNER_INACTIVE: has_partner & Q(partner__active=False),
@@ -251,6 +252,7 @@ def _candidate(row: Any) -> Candidate:
         visitor=row.visitor_id,
         self_referral=row.own_link,
         bot=row.bot,
+        flagged=bool(row.flagged_by),
         no_consent=row.no_consent,
         link_dropped=row.link.disabled and row.link.drop_pending,
         partner_active=row.partner is None or row.partner.active,

@@ -60,6 +60,7 @@ HIT: Final[Mapping[str, str | Fixed]] = {
     "device": "device",
     "repeat": "repeat",
     "bot": "bot",
+    "flagged_by": "flagged_by",
     "no_consent": "no_consent",
     "confirmed_at": Fixed(None),
     "origin": Fixed(str(Origin.WEB)),

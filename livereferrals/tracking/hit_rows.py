@@ -7,7 +7,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from livereferrals import conf, ids
-from livereferrals.tracking import kept, screening
+from livereferrals.tracking import judging, kept
 from livereferrals.tracking.entries import landing, referrer_host
 
 if TYPE_CHECKING:
@@ -56,13 +56,13 @@ def rows_of(
             visitor is gone, or somebody's (V-04, V-12).
     """
     follows = dict(last_follows)
-    window = conf.settings.REPEAT_WINDOW
+    window, is_repeat = conf.settings.REPEAT_WINDOW, judging.rules().repeat
     rows = []
     for draft, hit in zip(drafts, hits, strict=True):
         visitor, fresh, repeat = draft.visitor if draft.consent else None, False, False
         if visitor is not None and (pair := (visitor, draft.link.id)) in follows:
             last = follows[pair]
-            repeat = screening.is_repeat(last, now=draft.now, window=window)
+            repeat = is_repeat(last, now=draft.now, window=window)
             follows[pair] = draft.now if last is None else max(last, draft.now)
         elif draft.consent:
             visitor, fresh = ids.new_uuid(), True

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from livereferrals import conf
-from livereferrals.tracking import claiming, destinations, following, screening, targets, visitors
+from livereferrals.tracking import claiming, destinations, following, judging, targets, visitors
 from livereferrals.tracking.current import answering
 from livereferrals.tracking.links import find_link, find_partner_link
 from livereferrals.tracking.referral import Referral
@@ -137,17 +137,18 @@ def _redirect(
     now: datetime,
 ) -> HttpResponse:
     """Return the redirect to the URL without the parameters: with the hit, or by way of the link's own URL."""
-    if screening.is_prefetch(request.headers):
+    asked = following.asked(request, values[name], now=now)
+    if judging.rules().prefetch(asked):
         return following.not_ahead_of_the_click()
     taken_off = [each for each in conf.settings.PARAMETERS if each not in kept]
     query = targets.without(following.raw_query(request), taken_off)
     target = targets.own_url(following.escaped_path(request), query)
-    if lookup.counted is None or not following.is_person(request):
+    if lookup.counted is None or not following.is_person(asked):
         return following.redirect(target)
     hop = _link_url(request, lookup.counted) if conf.settings.PARAMETER_HOPS.get(name) == "link_url" else None
     # What is too long for `next`, or would lose there what it has to keep, goes straight.
     if hop is None or kept or len(target) > conf.settings.MAX_NEXT_LENGTH:
-        return following.follow(request, lookup.counted, target=target, values=values, now=now)
+        return following.follow(request, lookup.counted, target=target, values=values, asked=asked)
     own_ids = {each: values[each] for each in following.OWN_IDS if each in values}
     return following.redirect(targets.with_query(hop, {"next": target} | own_ids))
 

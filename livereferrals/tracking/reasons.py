@@ -22,6 +22,7 @@ class Reason(models.TextChoices):
     OUT_OF_WINDOW = "out-of-window", _("every hit is too old")
     SELF_REFERRAL = "self-referral", _("the person followed a link of their own")
     BOT = "bot", _("the hit was made by a program")
+    FLAGGED = "flagged", _("a rule of the project flagged the hit")
     NO_CONSENT = "no-consent", _("the hit was made without consent")
     LINK_DISABLED = "link-disabled", _("the link was disabled together with its pending hits")
     PARTNER_INACTIVE = "partner-inactive", _("the partner is not active")

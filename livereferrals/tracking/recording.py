@@ -11,7 +11,7 @@ from django.utils import timezone
 from livereferrals import conf, ids
 from livereferrals.events import log
 from livereferrals.signals import hit_recorded
-from livereferrals.tracking import claiming, kept, screening, visitors
+from livereferrals.tracking import claiming, judging, kept, visitors
 from livereferrals.tracking.entries import hit_entry
 from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
@@ -39,6 +39,7 @@ def record_hit(
     subs: Sequence[str] = (),
     origin: Origin = Origin.WEB,
     bot: bool = False,
+    flagged_by: str = "",
     consent: bool = True,
     hit_id: uuid.UUID | None = None,
 ) -> ReferralHit:
@@ -61,6 +62,7 @@ def record_hit(
         subs: up to five ids of the partner's own.
         origin: how the hit came to be.
         bot: whether a crawler followed. Such a hit has no event, so that no screen and no feed counts it (L-35).
+        flagged_by: the host's rule that has caught the hit, if any; it has no event either.
         consent: whether the visitor may be known again. If not, the hit has no visitor, and nothing personal is kept (V-14).
         hit_id: the hit's id, where it was made before.
     """
@@ -70,6 +72,7 @@ def record_hit(
         user = visitor.user
     if not consent:
         visitor = user = None
+    rules = judging.rules()
     said = kept.kept(
         entry_url=entry_url,
         user_agent=user_agent,
@@ -93,16 +96,16 @@ def record_hit(
             authenticated=user is not None,
             repeat=known is not None
             and who is known
-            and screening.is_repeat(last_follow, now=now, window=conf.settings.REPEAT_WINDOW),
-            self_referral=user is not None
-            and screening.is_self_referral(user.pk, owners=claiming.owners(link, link.partner)),
+            and rules.repeat(last_follow, now=now, window=conf.settings.REPEAT_WINDOW),
+            self_referral=user is not None and rules.self_referral(user.pk, owners=claiming.owners(link, link.partner)),
             bot=bot,
+            flagged_by=flagged_by,
             no_consent=not consent,
             origin=origin,
             **said._asdict(),
         )
         hit.save(force_insert=True)
-        if not bot:
+        if not bot and not flagged_by:
             log.append(hit_entry(hit))
         _tell_after_commit(hit)
     return hit

@@ -1,5 +1,7 @@
 """What a hit is, judged from its values alone: which device, a program, a repeat, somebody's own link. Pure rules.
 
+Which of them are in force, and what the host asks besides, is in `judging`.
+
 The list of crawlers is our own: two maintained packages were tried, `crawler-user-agents` 1.67 and `crawlerdetect` 0.4.
 Both count every HTTP library as a crawler (curl, python-requests, aiohttp), with which developers try links, as well as Slack's
 own browser, and `crawlerdetect` does not say which is which; `crawler-user-agents` takes 1.3 ms for an agent. Words
@@ -11,7 +13,7 @@ HTTP libraries; the rest are mostly checkers and scanners, which nobody sends a 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +45,26 @@ EMBEDDED: Final = frozenset(
     {"image", "script", "style", "font", "audio", "video", "iframe", "frame", "embed", "object"}
 )
 """`Sec-Fetch-Dest` of what a page loads as one of its parts (Fetch Metadata, 2.1)."""
+
+
+class Follow(NamedTuple):
+    """What a request says before anything is recorded: what a host's own rule is asked about."""
+
+    link: str
+    """The identifier of the link; for a partner's uid that of its home link, which is the same."""
+    method: str
+    """`GET`, or `HEAD` on the link's URL."""
+    headers: Mapping[str, str]
+    """The request's headers, by names in any case."""
+    ip: str | None
+    """The whole address of the client, whatever is kept of it; `None` or empty where it is not known."""
+    now: datetime
+    """When the link is followed."""
+
+    @property
+    def user_agent(self) -> str:
+        """The header of this name, empty without one."""
+        return self.headers.get("User-Agent", "")
 
 
 def is_bot(user_agent: str, *, more: Iterable[re.Pattern[str]] = ()) -> bool:

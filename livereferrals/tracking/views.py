@@ -10,7 +10,7 @@ from django.http import HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from livereferrals.tracking import destinations, following, screening, targets
+from livereferrals.tracking import destinations, following, judging, targets
 from livereferrals.tracking.links import find_link
 
 if TYPE_CHECKING:
@@ -34,13 +34,14 @@ def link(request: HttpRequest, identifier: str) -> HttpResponse:
         return following.unkept(HttpResponseNotAllowed(METHODS))
     if request.method == "OPTIONS":
         return following.unkept(HttpResponse(headers={"Allow": ", ".join(METHODS)}))
-    if screening.is_prefetch(request.headers):
-        return following.not_ahead_of_the_click()
     now = timezone.now()
+    rules, asked = judging.rules(), following.asked(request, identifier, now=now)
+    if rules.prefetch(asked):
+        return following.not_ahead_of_the_click()
     values = targets.parameters(following.raw_query(request))
     lookup = following.looked_up(find_link, identifier, now=now)
     own = lookup.link.target if lookup.link is not None else ""
     target = destinations.settled(request, [values.get("next", ""), own])
-    if lookup.counted is None or request.method == "HEAD":
+    if lookup.counted is None or rules.head(asked):
         return following.redirect(target)
-    return following.follow(request, lookup.counted, target=target, values=values, now=now)
+    return following.follow(request, lookup.counted, target=target, values=values, asked=asked)

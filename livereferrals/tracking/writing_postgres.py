@@ -35,10 +35,10 @@ logger = logging.getLogger(__name__)
 
 GIVEN: Final = (
     "hit", "event", "visitor", "link", "partner", "partner_uid", "link_identifier", "at", "data", "fresh", "repeat", "bot",
-    "no_consent", "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
+    "flagged_by", "no_consent", "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
 )  # fmt: skip
 """The columns of what is given, in the order of `_texts`."""
-WHERE: Final = {Visitor: " WHERE fresh", ReferralHit: "", Event: " WHERE NOT bot"}
+WHERE: Final = {Visitor: " WHERE fresh", ReferralHit: "", Event: " WHERE NOT bot AND flagged_by = ''"}
 # What a session says that does not know the prepared statement.
 UNKNOWN_STATEMENT: Final = "26000"
 NO_OWN_IDS: Final = ('""',) * 6
@@ -134,6 +134,7 @@ def _texts(row: HitRow) -> tuple[str, ...]:
         "t" if row.fresh else "f",
         "t" if row.repeat else "f",
         "t" if draft.bot else "f",
+        _quoted(draft.flagged_by),
         "f" if draft.consent else "t",
         _quoted(said.entry_url),
         _quoted(said.user_agent),

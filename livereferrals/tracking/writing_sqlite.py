@@ -51,7 +51,7 @@ class SqliteWriter:
     def _insert(self, raw: Any, rows: Sequence[HitRow]) -> None:
         given = [self._given(row) for row in rows]
         fresh = [each for each, row in zip(given, rows, strict=True) if row.fresh]
-        told = [each for each, row in zip(given, rows, strict=True) if not row.draft.bot]
+        told = [each for each, row in zip(given, rows, strict=True) if not row.draft.bot and not row.draft.flagged_by]
         for model, chosen in ((Visitor, fresh), (ReferralHit, given), (Event, told)):
             self._inserts[model].write(raw, chosen)
 
@@ -80,14 +80,15 @@ class SqliteWriter:
             row.data,
             row.repeat,
             draft.bot,
+            draft.flagged_by,
             not draft.consent,
             *said,
         )
 
 
 GIVEN: Final = (
-    "hit", "event", "visitor", "link", "partner", "partner_uid", "link_identifier", "at", "data", "repeat", "bot", "no_consent",
-    "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
+    "hit", "event", "visitor", "link", "partner", "partner_uid", "link_identifier", "at", "data", "repeat", "bot", "flagged_by",
+    "no_consent", "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
 )  # fmt: skip
 """What each row gives, in the order of `_given`."""
 

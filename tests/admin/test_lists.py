@@ -64,6 +64,7 @@ def hits() -> dict[str, ReferralHit]:
         "repeat": make_hit(repeat=True),
         "self_referral": make_hit(self_referral=True),
         "bot": make_hit(bot=True),
+        "flagged": make_hit(flagged_by="office"),
         "no_consent": make_hit(no_consent=True),
     }
 
@@ -84,6 +85,7 @@ def hits() -> dict[str, ReferralHit]:
         ({"flag": "repeat"}, {"repeat"}),
         ({"flag": "self_referral"}, {"self_referral"}),
         ({"flag": "bot"}, {"bot"}),
+        ({"flag": "flagged"}, {"flagged"}),
         ({"flag": "no_consent"}, {"no_consent"}),
         ({"flag": "none", "claimed": "no", "confirmed": "no", "day": "7"}, {"plain", "acme"}),
         ({"partner": "acme", "flag": "bot"}, set()),

@@ -27,6 +27,7 @@ def test_list_is_filtered_by_each_of_its_filters() -> None:
         "repeat": make_hit(repeat=True),
         "self_referral": make_hit(self_referral=True),
         "bot": make_hit(bot=True),
+        "flagged_by": make_hit(flagged_by="office"),
         "no_consent": make_hit(no_consent=True),
     }
     names = {str(hit.pk): name for name, hit in made.items()}
@@ -39,7 +40,7 @@ def test_list_is_filtered_by_each_of_its_filters() -> None:
     assert listed(partner="Acme") == listed(partner=acme.uid) == listed(link="spring") == {"acme"}
     assert listed(device="tablet") == listed(q=str(made["acme"].pk)) == {"acme"}
     assert listed(q=str(made["old"].visitor_id)) == listed(day="2026-03-05") == {"old"}
-    for mark in ("claimed", "confirmed", "repeat", "self_referral", "bot", "no_consent"):
+    for mark in ("claimed", "confirmed", "repeat", "self_referral", "bot", "flagged_by", "no_consent"):
         assert listed(mark=mark) == {mark}
     assert listed(day="2026-13-77") == listed(q="x") == listed(partner="nobody") == listed(link="Spring") == set()
 
@@ -47,7 +48,10 @@ def test_list_is_filtered_by_each_of_its_filters() -> None:
 def test_state_says_why_a_hit_counts_less() -> None:
     """dashboard-1: in words"""
     make_hit(repeat=True, bot=True)
-    assert "repeat, bot" in page(browser(), "hits")
+    make_hit(repeat=True, flagged_by="office")
+    text = page(browser(), "hits")
+    assert "repeat, bot" in text
+    assert "repeat, flagged by office" in text
 
 
 def test_empty_list_says_what_comes_next() -> None:

@@ -37,6 +37,7 @@ CASES: dict[str, tuple[ModuleType, str, str]] = {
     "hits-repeat": (hits, "mark=repeat", "lr_hit_repeat"),
     "hits-self-referral": (hits, "mark=self_referral", "lr_hit_self_referral"),
     "hits-bot": (hits, "mark=bot", "lr_hit_bot"),
+    "hits-flagged": (hits, "mark=flagged_by", "lr_hit_flagged"),
     "hits-no-consent": (hits, "mark=no_consent", "lr_hit_no_consent"),
     "hits-claimed": (hits, "mark=claimed", "lr_hit_claimed"),
     "hits-confirmed": (hits, "mark=confirmed", "lr_hit_confirmed"),

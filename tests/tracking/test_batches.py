@@ -56,6 +56,7 @@ drafts = st.fixed_dictionaries(
         "click_id": texts,
         "subs": st.lists(texts, max_size=7),
         "bot": st.booleans(),
+        "flagged_by": st.sampled_from(["", "office", "an-odd_rule9"]),
         "consent": st.booleans(),
     },
 )

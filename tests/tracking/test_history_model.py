@@ -54,7 +54,7 @@ hits = st.lists(
             "link": st.sampled_from(LINKS),
             "who": st.sampled_from(WHO),
             "age_s": st.sampled_from(AGES_S),
-            "flag": st.sampled_from([None, None, None, "bot", "no_consent", "self_referral"]),
+            "flag": st.sampled_from([None, None, None, "bot", "flagged_by", "no_consent", "self_referral"]),
         }
     ),
     max_size=9,
@@ -94,7 +94,7 @@ def write(world: SimpleNamespace, hit: dict[str, Any]) -> ReferralHit:
         visitor=visitor,
         user=world.user if hit["who"] in ("user", "phone") else None,
         created_at=world.at - timedelta(seconds=hit["age_s"]),
-        **({hit["flag"]: True} if hit["flag"] else {}),
+        **({hit["flag"]: "x" if hit["flag"] == "flagged_by" else True} if hit["flag"] else {}),
     )
 
 

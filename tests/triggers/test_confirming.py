@@ -148,6 +148,7 @@ def test_a_visitor_who_never_followed_has_no_hits() -> None:
         ({"created_at": datetime(2020, 1, 1, tzinfo=UTC)}, Reason.OUT_OF_WINDOW),
         ({"self_referral": True}, Reason.SELF_REFERRAL),
         ({"bot": True}, Reason.BOT),
+        ({"flagged_by": "office"}, Reason.FLAGGED),
         ({"no_consent": True}, Reason.NO_CONSENT),
         ({"link": {"disabled": True, "drop_pending": True}}, Reason.LINK_DISABLED),
         ({"link": {"disabled": True}}, Reason.CONFIRMED),

@@ -9,7 +9,7 @@ from livereferrals.management.importing import partners, people, said, subscript
 from livereferrals.management.importing.batch import Batch, Confirmations, Place
 from livereferrals.management.importing.lasting_ids import lasting_uuid
 from livereferrals.management.importing.source import Reading
-from livereferrals.tracking import screening
+from livereferrals.tracking import judging
 from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Visitors:
             created_at=created,
             # The old package could not make a visitor of anybody who was not logged in.
             authenticated=row.user_id is not None,
-            self_referral=screening.is_self_referral(user, owners=[partner.user_id]),
+            self_referral=judging.rules().self_referral(user, owners=[partner.user_id]),
             origin=Origin.IMPORT,
             **said.kept(told, key=row.id, tally=self.tally, keep_ips=self._job.keep_ips),
         )

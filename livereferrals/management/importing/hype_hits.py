@@ -12,7 +12,7 @@ from livereferrals.management.importing.batch import Batch, Confirmations, Place
 from livereferrals.management.importing.hype_links import Known, OldLink
 from livereferrals.management.importing.lasting_ids import lasting_uuid
 from livereferrals.management.importing.source import Reading
-from livereferrals.tracking import screening
+from livereferrals.tracking import judging
 from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Hits:
         if user is None or hit.user_id is not None or hit.visitor_id is None:
             return
         hit.user_id = user
-        hit.self_referral = screening.is_self_referral(user, owners=[link.user_id if link is not None else None])
+        hit.self_referral = judging.rules().self_referral(user, owners=[link.user_id if link is not None else None])
         self.tally.note(hit.pk, "its visitor has logged in since it was imported")
         batch.claimed.append(hit)
 
@@ -194,8 +194,8 @@ class Hits:
             user_id=user,
             created_at=created,
             authenticated=bool(row.authenticated),
-            repeat=screening.is_repeat(last, now=created, window=conf.settings.REPEAT_WINDOW),
-            self_referral=screening.is_self_referral(user, owners=[link.user_id]),
+            repeat=judging.rules().repeat(last, now=created, window=conf.settings.REPEAT_WINDOW),
+            self_referral=judging.rules().self_referral(user, owners=[link.user_id]),
             origin=Origin.IMPORT,
             **said.kept(
                 said.Said(entry_url=row.next, user_agent=row.user_agent, referer=row.http_referer, ip=row.ip),

@@ -118,6 +118,9 @@ class ReferralHit(models.Model):
     repeat = models.BooleanField(_("repeat"), default=False)
     bot = models.BooleanField(_("bot"), default=False)
     self_referral = models.BooleanField(_("self-referral"), default=False)
+    flagged_by = models.CharField(
+        _("flagged by"), max_length=50, blank=True, help_text=_("The rule of the project that the hit was caught by.")
+    )
     no_consent = models.BooleanField(_("without consent"), default=False)
     confirmed_at = models.DateTimeField(_("confirmed"), null=True)
     origin = models.CharField(_("origin"), max_length=10, choices=Origin, default=Origin.WEB)
@@ -148,6 +151,7 @@ class ReferralHit(models.Model):
             models.Index(fields=["created_at"], name="lr_hit_repeat", condition=Q(repeat=True)),
             models.Index(fields=["created_at"], name="lr_hit_self_referral", condition=Q(self_referral=True)),
             models.Index(fields=["created_at"], name="lr_hit_bot", condition=Q(bot=True)),
+            models.Index(fields=["created_at"], name="lr_hit_flagged", condition=~Q(flagged_by="")),
             models.Index(fields=["created_at"], name="lr_hit_no_consent", condition=Q(no_consent=True)),
         ]
 
