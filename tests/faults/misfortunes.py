@@ -1,0 +1,240 @@
+"""What can happen to a running system; each happens, and what it has taken comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tests.faults.machinery import stopped
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator, Sequence
+
+    from tests.faults.machinery import Killable, OddServer, Postgres, Valkey, WorkerProcess
+
+LOCK_TIMEOUT_S: Final = 1
+"""How long a server of the chaos waits for SQLite's lock: less than it is held at times."""
+FULL: Final = 1
+"""Bytes of a file that may be written on a full disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What there is to be mistreated."""
+
+    servers: Sequence[OddServer]
+    workers: Sequence[WorkerProcess] = ()
+    postgres: Postgres | None = None
+    valkey: Valkey | None = None
+    sqlite: str = ""
+    """The path of the database's file."""
+    chance: random.Random
+    longest_s: float = 4.0
+    """How long something is away, or stopped, at most."""
+    notes: list[str] = field(default_factory=list)
+    """What was done to whom."""
+
+    @property
+    def processes(self) -> list[Killable]:
+        """Ours that run."""
+        return [*self.servers, *self.workers]
+
+    def a_while(self) -> float:
+        """Return for how long something lasts."""
+        return self.chance.uniform(0.2, self.longest_s)
+
+    def note(self, what: str) -> None:
+        """Say what has been done."""
+        self.notes.append(what)
+
+
+def kill_server(scene: Scene) -> None:
+    """Kill -9 of a server; it is started again at once or after a while."""
+    _kill(scene, scene.chance.choice(scene.servers))
+
+
+def kill_worker(scene: Scene) -> None:
+    """Kill -9 of a worker."""
+    _kill(scene, scene.chance.choice(scene.workers))
+
+
+def kill_everything(scene: Scene) -> None:
+    """Kill -9 of all servers and workers at once, as when the machine's memory is out."""
+    scene.note("kill -9 of all servers and workers")
+    for process in scene.processes:
+        process.kill9()
+    for process in scene.processes:
+        process.start()
+
+
+def _kill(scene: Scene, process: Killable) -> None:
+    pause_s = scene.chance.choice([0.0, scene.a_while()])
+    scene.note(f"kill -9 of {process.name} {process.pid}, {pause_s:.1f} s")
+    process.kill9()
+    time.sleep(pause_s)
+    process.start()
+
+
+def stop_process(scene: Scene) -> None:
+    """SIGSTOP of a server or worker for a while."""
+    process, span_s = scene.chance.choice(scene.processes), scene.a_while()
+    scene.note(f"SIGSTOP of {process.name} {process.pid} for {span_s:.1f} s")
+    with stopped(process.pid):
+        time.sleep(span_s)
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------------------
+
+
+def restart_postgres(scene: Scene) -> None:
+    """Restart without a checkpoint: sessions are cut in the middle, and it recovers from its log."""
+    assert scene.postgres is not None
+    scene.note("PostgreSQL restarted as after a crash")
+    scene.postgres.restart()
+
+
+def lose_postgres(scene: Scene) -> None:
+    """Stop it, and start it again after a while."""
+    assert scene.postgres is not None
+    span_s = scene.a_while()
+    scene.note(f"PostgreSQL away for {span_s:.1f} s")
+    scene.postgres.stop()
+    time.sleep(span_s)
+    scene.postgres.start()
+
+
+def kill_session(scene: Scene) -> None:
+    """Kill -9 of one of its processes: it ends all the others too, and recovers."""
+    assert scene.postgres is not None
+    pids = scene.postgres.pids()
+    if not pids:
+        scene.note("no session of PostgreSQL to kill")
+        return
+    pid = scene.chance.choice(pids)
+    scene.note(f"kill -9 of PostgreSQL's session {pid}")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def cut_sessions(scene: Scene) -> None:
+    """End all sessions, as an operator or a fail-over does."""
+    assert scene.postgres is not None
+    scene.note("all sessions of PostgreSQL ended")
+    scene.postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid();")
+
+
+def stop_sessions(scene: Scene) -> None:
+    """SIGSTOP of some of its sessions, with whatever locks they hold."""
+    assert scene.postgres is not None
+    pids, span_s = scene.postgres.pids(), scene.a_while()
+    chosen = scene.chance.sample(pids, k=min(3, len(pids)))
+    scene.note(f"SIGSTOP of {len(chosen)} sessions of PostgreSQL for {span_s:.1f} s")
+    with stopped(*chosen):
+        time.sleep(span_s)
+
+
+# --- Valkey --------------------------------------------------------------------------------------------------------------
+
+
+def restart_valkey(scene: Scene) -> None:
+    """Kill it and start it again, empty."""
+    assert scene.valkey is not None
+    scene.note("Valkey restarted, empty")
+    scene.valkey.kill9()
+    scene.valkey.start()
+
+
+def lose_valkey(scene: Scene) -> None:
+    """Have none for a while."""
+    assert scene.valkey is not None
+    span_s = scene.a_while()
+    scene.note(f"Valkey away for {span_s:.1f} s")
+    scene.valkey.kill9()
+    time.sleep(span_s)
+    scene.valkey.start()
+
+
+def fill_valkey(scene: Scene) -> None:
+    """Let its memory be full, so that it refuses every write, for a while."""
+    assert scene.valkey is not None
+    span_s = scene.a_while()
+    scene.note(f"Valkey's memory full for {span_s:.1f} s")
+    scene.valkey.limit_memory("1mb")
+    time.sleep(span_s)
+    scene.valkey.limit_memory("0")
+
+
+def stop_valkey(scene: Scene) -> None:
+    """SIGSTOP: connections are taken and nothing is answered."""
+    assert scene.valkey is not None
+    span_s = scene.a_while()
+    scene.note(f"SIGSTOP of Valkey for {span_s:.1f} s")
+    with stopped(scene.valkey.pid):
+        time.sleep(span_s)
+
+
+# --- SQLite --------------------------------------------------------------------------------------------------------------
+
+
+def lock_sqlite(scene: Scene) -> None:
+    """Hold the lock of all writers, in half of the cases for longer than anybody waits for it."""
+    span_s = scene.chance.choice([0.3, LOCK_TIMEOUT_S]) + scene.a_while()
+    scene.note(f"SQLite locked for {span_s:.1f} s")
+    holder = sqlite3.connect(scene.sqlite, timeout=60, isolation_level=None)
+    with contextlib.closing(holder):
+        holder.execute("BEGIN EXCLUSIVE")
+        time.sleep(span_s)
+        holder.execute("ROLLBACK")
+
+
+def fill_disk(scene: Scene) -> None:
+    """Let no process of ours write to any file for a while, its log included."""
+    span_s = scene.a_while()
+    scene.note(f"disk full for {span_s:.1f} s")
+    pids = [process.pid for process in scene.processes]
+    with full_disk(*pids):
+        time.sleep(span_s)
+
+
+@contextlib.contextmanager
+def full_disk(*pids: int) -> Iterator[None]:
+    """Let these processes write to no file."""
+    for pid in pids:
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL, most))
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+
+
+Misfortune = Callable[[Scene], None]
+SHORT: Final = 6
+"""So many of each list are enough for a short run."""
+ON_POSTGRES: Final = (
+    kill_server,
+    kill_worker,
+    restart_postgres,
+    cut_sessions,
+    fill_valkey,
+    stop_process,
+    kill_session,
+    lose_valkey,
+    stop_sessions,
+    lose_postgres,
+    restart_valkey,
+    stop_valkey,
+    kill_everything,
+)
+ON_SQLITE: Final = (kill_server, lock_sqlite, fill_disk, stop_process, kill_everything)
