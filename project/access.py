@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from project import kept
-from project.traffic import Places
 
 if TYPE_CHECKING:
     from project.receiver import Receiver
@@ -60,14 +59,10 @@ def welcome(keys: dict[str, Any]) -> str:
 """
 
 
-def places(keys: dict[str, Any], made: dict[str, Any]) -> Places:
-    """Return where simulated visitors go: all links, in every form."""
-    return Places(
-        links=[
-            *(f"{keys['base_url']}/ref/{identifier}" for identifier in made["links"]),
-            *keys["user_link"].values(),
-            keys["partner"]["param_url"],
-        ],
-        sign_up=keys["shop"]["signup_url"],
-        buy=keys["shop"]["buy_url"],
-    )
+def links(keys: dict[str, Any], made: dict[str, Any]) -> list[str]:
+    """Return what simulated visitors follow: all links, in every form."""
+    return [
+        *(f"{keys['base_url']}/ref/{identifier}" for identifier in made["links"]),
+        *keys["user_link"].values(),
+        keys["partner"]["param_url"],
+    ]

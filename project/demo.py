@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from project import kept
-from project.access import access, places, welcome
+from project.access import access, links, welcome
 from project.receiver import Receiver
-from project.traffic import Places, Traffic
+from project.traffic import crowd
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
 READY_S = 60
@@ -157,13 +157,13 @@ def last_lines(log: Path) -> str:
 
 
 @asynccontextmanager
-async def visitors(where: Places | None) -> AsyncIterator[None]:
-    """Send visitors while the block runs, if there is anywhere to send them."""
-    if where is None:
+async def visitors(base_url: str, where: Sequence[str]) -> AsyncIterator[None]:
+    """Send visitors to these links while the block runs, if there are any."""
+    if not where:
         yield
         return
     pace = float(os.environ.get("TRAFFIC_PACE") or 1)
-    traffic = Traffic(where, chance=random.Random(), tell=lambda line: say(f"  {line}"), pace=pace)  # noqa: S311 - play
+    traffic = crowd(base_url, where, chance=random.Random(), tell=lambda line: say(f"  {line}"), pace=pace)  # noqa: S311 - play
     stream = asyncio.create_task(traffic.run())
     try:
         yield
@@ -193,7 +193,7 @@ async def run(port: int, *, with_traffic: bool) -> None:
             kept.write_private(kept.ACCESS, keys)
             say(welcome(keys))
             try:
-                async with visitors(places(keys, made) if with_traffic else None):
+                async with visitors(base_url, links(keys, made) if with_traffic else []):
                     ended = await process.wait()
             finally:
                 kept.ACCESS.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from livereferrals.dashboard import ranges
 from livereferrals.events.models import EventType
+from livereferrals.events.voiding import KEY as VOID
 from livereferrals.tracking import amounts
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return _sums(map(add, values_of(self), values_of(other)))
 
+    def __neg__(self) -> Sums:
+        return _sums(-value for value in values_of(self))
+
 
 COLUMNS = tuple(field.name for field in fields(Sums))
 values_of = attrgetter(*COLUMNS)
@@ -100,8 +104,11 @@ def deltas(event: Told, *, confirmed_at: Mapping[str, datetime]) -> list[Delta]:
     """Return what the event adds.
 
     A reversal counts as such at its own time, and lowers confirmations and amount at the time of its confirmation,
-    found in `confirmed_at` by the confirmation's id. A partial one leaves the confirmation standing.
+    found in `confirmed_at` by the confirmation's id. A partial one leaves the confirmation standing. A void event adds
+    nothing.
     """
+    if event.data.get(VOID):
+        return []
     place: dict[str, Any] = {"partner": event.partner, "link": event.link}
     if event.type == EventType.HIT:
         sums = Sums(hits=1, visitors=0 if event.data.get("repeat") else 1)

@@ -14,7 +14,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from livereferrals.dashboard.models import DailyTotal
-from livereferrals.management.importing import hype_hits, output, source
+from livereferrals.management import progress
+from livereferrals.management.importing import hype_hits, source
 from livereferrals.tracking.models import Confirmation, ReferralHit, ReferralLink, Visitor
 from tests.factories import make_user
 from tests.importing.commands import import_affiliations, import_hype
@@ -67,8 +68,8 @@ class Stopping(StringIO):
 @pytest.fixture
 def every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Show progress after each batch."""
-    monkeypatch.setattr(output, "TERMINAL_S", 0)
-    monkeypatch.setattr(output, "LINE_S", 0)
+    monkeypatch.setattr(progress, "TERMINAL_S", 0)
+    monkeypatch.setattr(progress, "LINE_S", 0)
 
 
 def test_interrupted_import_is_resumed(hype: None, every_batch: None) -> None:
@@ -196,9 +197,9 @@ def test_quiet_prints_the_report_alone(hype: None, every_batch: None) -> None:
 @pytest.mark.once
 def test_rate_and_time_left_are_worked_out() -> None:
     """I-04"""
-    assert output.told("t", done=500, total=2000, elapsed_s=5.0) == "t: 500 of 2,000 rows, 100 a second, 0:15 left"
-    assert output.told("t", done=1, total=1_000_000, elapsed_s=1.0).endswith("277:46:39 left")
-    assert output.told("t", done=2100, total=2000, elapsed_s=1.0) == "t: 2,100 of 2,100 rows, 2,100 a second"
+    assert progress.told("t", done=500, total=2000, elapsed_s=5.0) == "t: 500 of 2,000 rows, 100 a second, 0:15 left"
+    assert progress.told("t", done=1, total=1_000_000, elapsed_s=1.0).endswith("277:46:39 left")
+    assert progress.told("t", done=2100, total=2000, elapsed_s=1.0) == "t: 2,100 of 2,100 rows, 2,100 a second"
 
 
 def test_numbers_that_do_not_add_up_end_with_an_error(hype: None) -> None:
@@ -351,7 +352,7 @@ def test_affiliations_are_read_in_batches_too(db: None) -> None:
 def test_output_is_that_of_a_command() -> None:
     """I-04: lines that are drawn anew need Django's wrapper"""
     terminal = Stopping(0)
-    shown = output.Output(OutputWrapper(terminal), quiet=False)
+    shown = progress.Output(OutputWrapper(terminal), quiet=False)
     shown.begin("t", total=2)
     shown.progress(2)
     shown.line("done")

@@ -14,9 +14,9 @@ from django.utils import timezone
 from livereferrals.dashboard import rollups
 from livereferrals.management.importing import totals
 from livereferrals.management.importing.moments import Moments
-from livereferrals.management.importing.output import Output
 from livereferrals.management.importing.reporting import Report
 from livereferrals.management.importing.source import Source
+from livereferrals.management.progress import Output
 from livereferrals.tracking.models import ReferralHit
 
 if TYPE_CHECKING:

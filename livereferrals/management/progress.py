@@ -1,4 +1,4 @@
-"""What an import prints: a line that is drawn anew on a terminal, plain lines elsewhere (I-04)."""
+"""How far a long piece of work has come: a line that is drawn anew on a terminal, plain lines elsewhere (I-04)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BAR: Final = 24
 
 
 class Output:
-    """Lines, and how far a stage has come."""
+    """Lines, and how far a stage of the work has come."""
 
     def __init__(self, stdout: OutputWrapper, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stdout = stdout
@@ -27,7 +27,7 @@ class Output:
         self._clock = clock
         self._is_terminal = stdout.isatty()
         self._drawn = False
-        self._table, self._total = "", 0
+        self._name, self._total, self._unit = "", 0, ""
         self._began = self._told = 0.0
 
     def line(self, text: str) -> None:
@@ -35,19 +35,19 @@ class Output:
         self._wipe()
         self._stdout.write(text)
 
-    def begin(self, table: str, *, total: int) -> None:
-        """Begin a stage of so many rows."""
-        self._table, self._total = table, total
+    def begin(self, name: str, *, total: int, unit: str = "rows") -> None:
+        """Begin a stage of so many things."""
+        self._name, self._total, self._unit = name, total, unit
         self._began = self._told = self._clock()
 
     def progress(self, done: int) -> None:
-        """Say how many rows are done, if it is time to say so."""
+        """Say how many are done, if it is time to say so."""
         now = self._clock()
         every = TERMINAL_S if self._is_terminal else LINE_S
         if self._quiet or (now - self._told < every and done < self._total):
             return
         self._told = now
-        text = told(self._table, done=done, total=self._total, elapsed_s=now - self._began)
+        text = told(self._name, done=done, total=self._total, unit=self._unit, elapsed_s=now - self._began)
         if self._is_terminal:
             self._wipe()
             self._stdout.write(f"{bar(done, self._total)} {text}", ending="")
@@ -66,13 +66,13 @@ class Output:
             self._drawn = False
 
 
-def told(table: str, *, done: int, total: int, elapsed_s: float) -> str:
-    """Return how far it is: rows, rate and time left."""
+def told(name: str, *, done: int, total: int, elapsed_s: float, unit: str = "rows") -> str:
+    """Return how far it is: how many are done, rate and time left."""
     total = max(total, done)
     rate = done / elapsed_s if elapsed_s > 0 else 0.0
     left = f", {_span((total - done) / rate)} left" if rate and done < total else ""
     speed = f", {rate:,.0f} a second" if rate else ""
-    return f"{table}: {done:,} of {total:,} rows{speed}{left}"
+    return f"{name}: {done:,} of {total:,} {unit}{speed}{left}"
 
 
 def bar(done: int, total: int) -> str:
