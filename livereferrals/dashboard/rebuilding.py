@@ -117,7 +117,7 @@ def _with_totals(act: Callable[[Totals, Reach, str], Any]) -> Any:
 def _reach(bounds: log.Bounds, *, imported_upto: datetime | None) -> Reach:
     zone = timezone.get_default_timezone()
     # A full hour of margin: rows of an hour that is just being forgotten are not whole.
-    recent = ranges.hour_of(timezone.now() - rollups.RECENT_SPAN, zone=zone) + 2 * ranges.HOUR
+    recent = ranges.hour_of(rollups.recent_since(), zone=zone) + 2 * ranges.HOUR
     limits = [] if imported_upto is None else [imported_upto]
     if bounds.oldest > 0:
         first = log.read(bounds.oldest, limit=1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, router, transaction
 from django.utils import timezone
 
+from livereferrals.callbacks import clock
 from livereferrals.dashboard import deltas, ranges
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
@@ -108,8 +109,9 @@ def _advance_batch(alias: str) -> int | None:
 
 
 def recent_since() -> datetime:
-    """Return from when on there are rows by the hour of partners and links."""
-    return datetime.now(UTC) - RECENT_SPAN
+    """Return from when on there are rows by the hour of partners and links, by the database's clock."""
+    now = clock.now(router.db_for_write(RollupState))
+    return (now if timezone.is_aware(now) else timezone.make_aware(now)) - RECENT_SPAN
 
 
 def _as_stored(value: Any) -> Any:
@@ -199,6 +201,19 @@ def write(totals: Totals, *, using: str) -> None:
     """Add sums to the rows of each table. One statement for some dozens of rows."""
     for model, sums in totals.items():
         _upsert(model, PLACES[model], sums, alias=using)
+
+
+def take_back(events: Iterable[Told], *, using: str) -> None:
+    """Take what these add from the rows that hold it. In a transaction that holds the lock of the place."""
+    added = sums_of(events, recent=recent_since(), using=using)
+    write({model: {key: -each for key, each in sums.items()} for model, sums in added.items()}, using=using)
+
+
+def drop_noughts(*, using: str) -> None:
+    """Remove the rows of triggers that hold nothing: else a currency that was taken back would be shown for ever."""
+    nothing = models.Q(**dict.fromkeys(deltas.COLUMNS, 0)) & ~models.Q(trigger="")
+    for model in PLACES:
+        model._default_manager.using(using).filter(nothing).delete()
 
 
 def _upsert(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from django.db import router
+
 from livereferrals import conf
+from livereferrals.callbacks import clock
 from livereferrals.callbacks import retention as callback_retention
 from livereferrals.dashboard import rollups
 from livereferrals.events import retention as event_retention
+from livereferrals.events.models import Event
 from livereferrals.tracking import forgetting
 
 if TYPE_CHECKING:
@@ -27,6 +31,11 @@ class Kind:
     """How many it would be. Reads only."""
     prune: Callable[[datetime], Iterator[int]]
     """Does it, in batches; gives the number of each once it is done."""
+
+
+def present() -> datetime:
+    """Return the time by which rows grow old: the database's, for a machine whose clock is ahead would forget too much."""
+    return clock.now(router.db_for_write(Event))
 
 
 def _events(now: datetime) -> Iterator[int]:

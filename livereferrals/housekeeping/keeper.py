@@ -17,7 +17,7 @@ from livereferrals.callbacks import processes
 from livereferrals.dashboard import rollups
 from livereferrals.events import log
 from livereferrals.housekeeping import turns
-from livereferrals.housekeeping.forgetting import KINDS
+from livereferrals.housekeeping.forgetting import KINDS, present
 from livereferrals.housekeeping.residents import Inhabitant, Resident
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Housekeeper(Inhabitant):
 
     def _do(self, kind: Kind) -> None:
         holder = processes.this_process()
-        if not turns.take(kind.name, every=EVERY, holder=holder, now=timezone.now()):
+        if not turns.take(kind.name, every=EVERY, holder=holder, now=present()):
             return
         try:
             total, is_whole = self._forget(kind, holder=holder)
@@ -95,7 +95,7 @@ class Housekeeper(Inhabitant):
             turns.put_off(kind.name, holder=holder)
             raise
         if is_whole:
-            turns.end(kind.name, holder=holder, now=timezone.now())
+            turns.end(kind.name, holder=holder, now=present())
             self._note(kind.name)
         else:
             turns.put_off(kind.name, holder=holder)
@@ -108,11 +108,11 @@ class Housekeeper(Inhabitant):
     def _forget(self, kind: Kind, *, holder: str) -> tuple[int, bool]:
         """Forget batch by batch; return how much, and whether that was all."""
         total, began = 0, time.monotonic()
-        for count in kind.prune(timezone.now()):
+        for count in kind.prune(present()):
             total += count
             if self._stopping.wait(max(LEAST_PAUSE_S, time.monotonic() - began)):
                 return total, False
-            if not turns.keep(kind.name, holder=holder, now=timezone.now()):
+            if not turns.keep(kind.name, holder=holder, now=present()):
                 return total, False
             began = time.monotonic()
         return total, True

@@ -6,9 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from django.core.management.base import CommandError
-from django.utils import timezone
 
-from livereferrals.housekeeping.forgetting import KINDS
+from livereferrals.housekeeping.forgetting import KINDS, present
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +36,7 @@ def handle(options: dict[str, Any], stdout: TextIO) -> None:
         raise CommandError("--pause: a number of seconds, not less than none.")
     for kind in _chosen(options["kinds"]):
         if options["dry_run"]:
-            stdout.write(f"{kind.name:12}{kind.count(timezone.now()):>10}  would be {kind.does}\n")
+            stdout.write(f"{kind.name:12}{kind.count(present()):>10}  would be {kind.does}\n")
         else:
             total = _prune(kind, pause_s=options["pause"], stdout=stdout)
             stdout.write(f"{kind.name:12}{total:>10}  {kind.does}\n")
@@ -45,7 +44,7 @@ def handle(options: dict[str, Any], stdout: TextIO) -> None:
 
 def _prune(kind: Kind, *, pause_s: float, stdout: TextIO) -> int:
     total, reported_at = 0, time.monotonic()
-    for count in kind.prune(timezone.now()):
+    for count in kind.prune(present()):
         total += count
         if time.monotonic() - reported_at > REPORT_EVERY_S:
             reported_at = time.monotonic()

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     with host_project(options.on) as postgres:
-        from tests.faults.play import Course, perform
+        from tests.faults.course import Course, perform
 
         course = Course(seconds=options.seconds, seed=seed, short=options.short, keep=options.keep)
         return int(perform(course, postgres))

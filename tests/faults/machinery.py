@@ -42,12 +42,20 @@ class Killable(Protocol):
     def kill9(self) -> None:
         """Kill it at once."""
 
+    def stop(self) -> None:
+        """End it as an operator does."""
+
+
+def odd_environment(environment: dict[str, str], **oddities: Any) -> dict[str, str]:
+    """Return the environment of an `odd_process`."""
+    return environment | {"TEST_ODDITIES": json.dumps(oddities)}
+
 
 class OddServer(HostServer):
     """A server under odd circumstances (`odd_process`)."""
 
-    def __init__(self, kind: ServerKind, environment: dict[str, str], oddities: dict[str, Any] | None = None) -> None:
-        super().__init__(kind, environment | {"TEST_ODDITIES": json.dumps(oddities or {})})
+    def __init__(self, kind: ServerKind, environment: dict[str, str], **oddities: Any) -> None:
+        super().__init__(kind, odd_environment(environment, **oddities))
 
     @property
     def name(self) -> str:
@@ -67,7 +75,7 @@ class OddServer(HostServer):
 @contextlib.contextmanager
 def odd_server(kind: ServerKind, environment: dict[str, str], **oddities: Any) -> Iterator[OddServer]:
     """Run a server under odd circumstances."""
-    server = OddServer(kind, environment, oddities)
+    server = OddServer(kind, environment, **oddities)
     server.start()
     try:
         yield server
@@ -80,8 +88,8 @@ class WorkerProcess:
 
     name = "worker"
 
-    def __init__(self, environment: dict[str, str], oddities: dict[str, Any] | None = None) -> None:
-        self._environment = environment | {"TEST_ODDITIES": json.dumps(oddities or {})}
+    def __init__(self, environment: dict[str, str], **oddities: Any) -> None:
+        self._environment = odd_environment(environment, **oddities)
         self._process: forking.Forked | None = None
         self.log = Path(settings.SCRATCH) / f"worker-{own_port()}.log"
 
