@@ -49,7 +49,7 @@ test: $(DEV) chromium ## Run all tests, on PostgreSQL and on SQLite, with covera
 	@$(BIN)/python -m tests.run
 
 .PHONY: lint
-lint: $(DEV) ## Check style, templates, imports, dead code and dependencies
+lint: $(DEV) docs ## Check style, templates, imports, dead code, dependencies and docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(TEMPLATES) | xargs -0 $(BIN)/djade --check --target-version 5.2
@@ -62,10 +62,19 @@ endif
 
 .PHONY: types
 types: $(DEV) ## Check types
-	$(BIN)/mypy livereferrals project tests
+	@$(BIN)/python -m tests.docs.examples build/examples
+	$(BIN)/mypy livereferrals project tests build/examples
 ifneq ($(NPM),)
 	$(NPM) --prefix frontend run --silent types
 endif
+
+.PHONY: docs
+docs: $(VENV)/installed-dev ## Build the documentation as a site: build/docs/index.html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/docs
+
+.PHONY: matrix
+matrix: $(VENV)/installed-matrix ## Run the core of the tests on each Python at hand, with each Django: ONLY="core-3.12(django='6.0')"
+	$(BIN)/nox --noxfile tests/noxfile.py $(if $(ONLY),--session "$(ONLY)")
 
 .PHONY: messages
 messages: $(VENV)/installed-dev ## Bring the translations up to date; needs GNU gettext, as nothing else does

@@ -28,6 +28,8 @@ def test_make_lists_what_can_be_typed(arguments: tuple[str, ...]) -> None:
         "test",
         "lint",
         "types",
+        "docs",
+        "matrix",
         "messages",
         "build",
         "bench",

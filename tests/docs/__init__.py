@@ -1,0 +1,1 @@
+"""What is written for readers can be done as it stands: code, commands, the tutorial, the files for production."""
