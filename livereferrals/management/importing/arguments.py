@@ -23,13 +23,19 @@ MAX_TRIGGER = 100
 def add(parser: argparse.ArgumentParser, *, trigger_help: str) -> None:
     """Declare them."""
     parser.add_argument("--dry-run", action="store_true", help="Print the same report, and write nothing.")
-    parser.add_argument(
-        "--database", type=_alias, default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="The connection with the old tables."
-    )
+    add_source(parser)
     parser.add_argument("--trigger", type=_trigger, default=DEFAULT_TRIGGER, metavar="NAME", help=trigger_help)
     parser.add_argument("--keep-ips", action="store_true", help="Keep whole addresses, whatever the setting IP says.")
     parser.add_argument(
         "--since", type=_moment, metavar="DATE", help="Only hits and visitors from this day or time on; 2026-01-31."
+    )
+    add_manner(parser)
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Declare where the old rows are, and how they are read."""
+    parser.add_argument(
+        "--database", type=_alias, default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="The connection with the old tables."
     )
     parser.add_argument(
         "--time-zone",
@@ -38,6 +44,10 @@ def add(parser: argparse.ArgumentParser, *, trigger_help: str) -> None:
         help="The zone of times that are stored without one; Europe/Berlin. Default: UTC on SQLite with USE_TZ, where "
         "Django stores them so, else TIME_ZONE.",
     )
+
+
+def add_manner(parser: argparse.ArgumentParser) -> None:
+    """Declare how the work goes on."""
     parser.add_argument(
         "--pause", type=_seconds, default=PAUSE_S, metavar="S", help=f"Rest between batches; default: {PAUSE_S} s."
     )

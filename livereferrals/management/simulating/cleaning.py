@@ -16,7 +16,6 @@ from django.db.models import ProtectedError, Q
 
 from livereferrals.callbacks.models import Delivery, Replay
 from livereferrals.dashboard import rollups
-from livereferrals.dashboard.deltas import COLUMNS
 from livereferrals.dashboard.models import RollupState
 from livereferrals.events import log, voiding
 from livereferrals.events.locking import lock_singleton
@@ -27,12 +26,11 @@ from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, Re
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from django.db.models import QuerySet
 
-    from livereferrals.dashboard.deltas import Told
     from livereferrals.events.log import Entry
 
 BATCH: Final = 200
@@ -92,18 +90,14 @@ class Cleaning:
             chosen = [
                 event for event in events if not voiding.is_void(event) and _is_simulated(event, visitors=visitors)
             ]
-            self._subtract(event for event in chosen if event.seq is not None and event.seq <= state.seq)
+            rolled_up = [event for event in chosen if event.seq is not None and event.seq <= state.seq]
+            rollups.take_back(rolled_up, using=self._using)
             voiding.void(chosen, using=self._using)
             self.counts["events marked void"] += len(chosen)
 
     def _simulated_visitors(self, partner: Partner, wanted: Sequence[uuid.UUID]) -> set[uuid.UUID]:
         hits = ReferralHit.objects.using(self._using).filter(visitor__in=wanted, partner=partner)
         return {pk for pk, click in hits.values_list("visitor", "click_id") if stamps.run_of(click) is not None}
-
-    def _subtract(self, told: Iterable[Told]) -> None:
-        sums = rollups.sums_of(told, recent=rollups.recent_since(), using=self._using)
-        taken = {model: {key: -each for key, each in added.items()} for model, added in sums.items()}
-        rollups.write(taken, using=self._using)
 
     # --- rows -----------------------------------------------------------------------------------------------------------
 
@@ -130,7 +124,7 @@ class Cleaning:
             hits = ReferralHit.objects.using(using).filter(pk__in=wanted)
             rows = list(hits.select_related("link", "partner").select_for_update(of=("self",)).order_by("pk"))
             if log.bounds().oldest:
-                self._subtract(self._forgotten(rows))
+                rollups.take_back(self._forgotten(rows), using=using)
             confirmations = Confirmation.objects.using(using).filter(hit__in=wanted)
             self._delete("deliveries", Delivery.objects.using(using).filter(confirmation__in=confirmations))
             self._delete("reversals", Reversal.objects.using(using).filter(confirmation__in=confirmations))
@@ -206,16 +200,9 @@ class Cleaning:
                 whose = {"partner": [partner.uid], "link": links}.get(name)
                 if whose is not None:
                     model._default_manager.using(using).filter(**{f"{name}__in": whose}).delete()
-            _remove_noughts(using)
+            rollups.drop_noughts(using=using)
             partner.delete(using=using)
             self.counts["partners"] += 1
-
-
-def _remove_noughts(using: str) -> None:
-    """Remove the totals of triggers that hold nothing: else a currency that was simulated alone would be shown for ever."""
-    nothing = Q(**dict.fromkeys(COLUMNS, 0)) & ~Q(trigger="")
-    for model in rollups.PLACES:
-        model._default_manager.using(using).filter(nothing).delete()
 
 
 def _is_simulated(event: Event, *, visitors: Collection[uuid.UUID]) -> bool:
