@@ -7,17 +7,12 @@ forked children start their own.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
-import os
-import threading
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from livereferrals import conf
 from livereferrals.callbacks.worker import Worker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from livereferrals.residents import Inhabitant, Resident
 
 logger = logging.getLogger(__name__)
 
@@ -25,77 +20,41 @@ STOP_MARGIN_S: Final = 5.0
 """What ending takes beyond the grace."""
 
 
-class _Embedded:
-    """The one worker of this process."""
+class _Embedded(Inhabitant):
+    """A worker in a thread of its own."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.worker: Worker | None = None
-        self.thread: threading.Thread | None = None
-        self.is_prepared = False
+        self.worker = Worker()
+        grace_s = conf.callbacks.SHUTDOWN_GRACE.total_seconds()
+        super().__init__("livereferrals-callbacks", stop_within_s=grace_s + STOP_MARGIN_S)
 
-    def start(self) -> None:
-        with self.lock:
-            if self.thread is not None and self.thread.is_alive():
-                return
-            self.worker = Worker()
-            self.thread = threading.Thread(
-                target=_run, args=(self.worker,), name="livereferrals-callbacks", daemon=True
-            )
-            self.thread.start()
+    def _rouse(self) -> None:
+        self.worker.stop()
 
-    def stop(self) -> None:
-        with self.lock:
-            worker, thread = self.worker, self.thread
-            self.worker = self.thread = None
-        if worker is None or thread is None:
-            return
-        worker.stop()
-        thread.join(conf.callbacks.SHUTDOWN_GRACE.total_seconds() + STOP_MARGIN_S)
-
-    def start_anew(self) -> None:
-        """In a forked child: the parent's thread is not here."""
-        was_running = self.thread is not None
-        self.lock = threading.Lock()
-        self.worker = self.thread = None
-        if was_running:
-            self.start()
+    def _run(self) -> None:
+        try:
+            asyncio.run(self.worker.run())
+        except Exception:
+            # The top of a thread: nobody else would say so.
+            logger.exception("The embedded callback worker has ended.", extra={"action": "worker.crashed"})
 
 
-_embedded = _Embedded()
+# At exit its threads, being daemons, still run: the worker gets to write its last results.
+_embedded = Resident(_Embedded)
 
 
 def start() -> None:
     """Start this process's worker, unless it runs or the settings want none here."""
-    if conf.callbacks.WORKER != "embedded":
-        return
-    if not _embedded.is_prepared:
-        _embedded.is_prepared = True
-        # At exit the worker's threads, being daemons, still run: it gets to write its last results.
-        atexit.register(stop)
-        if (register := _fork_hooks()) is not None:
-            register(after_in_child=_embedded.start_anew)
-    _embedded.start()
+    if conf.callbacks.WORKER == "embedded":
+        _embedded.start()
 
 
 def is_well() -> bool:
     """Whether this process has a worker that does its rounds."""
-    worker = _embedded.worker
-    return worker is not None and worker.is_well
+    current = _embedded.current
+    return current is not None and current.worker.is_well
 
 
 def stop() -> None:
     """End this process's worker as a deploy does: what is under way may end, the rest is given back."""
     _embedded.stop()
-
-
-def _fork_hooks() -> Callable[..., None] | None:
-    return getattr(os, "register_at_fork", None)
-
-
-def _run(worker: Worker) -> None:
-    try:
-        asyncio.run(worker.run())
-    except Exception:
-        # The top of a thread: nobody else would say so.
-        logger.exception("The embedded callback worker has ended.", extra={"action": "worker.crashed"})

@@ -18,7 +18,7 @@ from livereferrals.dashboard import rollups
 from livereferrals.events import log
 from livereferrals.housekeeping import turns
 from livereferrals.housekeeping.forgetting import KINDS, present
-from livereferrals.housekeeping.residents import Inhabitant, Resident
+from livereferrals.residents import Inhabitant, Resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

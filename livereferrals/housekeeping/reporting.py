@@ -13,7 +13,7 @@ from livereferrals import conf
 from livereferrals.callbacks import embedded
 from livereferrals.dashboard import live
 from livereferrals.housekeeping import keeper
-from livereferrals.housekeeping.residents import Inhabitant, Resident
+from livereferrals.residents import Inhabitant, Resident
 from livereferrals.streaming import hub, processes
 from livereferrals.streaming.processes import WRITE_AT_LEAST_S, Life
 

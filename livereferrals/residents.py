@@ -18,8 +18,9 @@ STOP_WITHIN_S: Final = 5.0
 class Inhabitant(ABC):
     """A daemon thread of its own, until it is told to stop."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, stop_within_s: float = STOP_WITHIN_S) -> None:
         self._stopping = threading.Event()
+        self._stop_within_s = stop_within_s
         self._failing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -30,13 +31,17 @@ class Inhabitant(ABC):
     def stop(self) -> None:
         """End after what is under way; wait for that."""
         self._stopping.set()
+        self._rouse()
         if self._thread.is_alive():
-            self._thread.join(STOP_WITHIN_S)
+            self._thread.join(self._stop_within_s)
 
     @property
     def is_alive(self) -> bool:
         """Whether it runs."""
         return self._thread.is_alive()
+
+    def _rouse(self) -> None:  # noqa: B027 - most look at `_stopping` by themselves
+        """Have `_run` see that it is to stop, where it waits for something else."""
 
     @abstractmethod
     def _run(self) -> None:
@@ -62,7 +67,7 @@ class Resident(Generic[One]):
             self._is_prepared = True
             atexit.register(self.stop)
             if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=self._start_anew)
+                os.register_at_fork(after_in_child=self.start_anew)
         with self._lock:
             if self.current is None or not self.current.is_alive:
                 self.current = self._make()
@@ -75,7 +80,7 @@ class Resident(Generic[One]):
         if current is not None:
             current.stop()
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
         """In a forked child: the parent's thread is not here."""
         was_running = self.current is not None
         self._lock = threading.Lock()
