@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from email.message import Message
 
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 REDIRECTS = (301, 302, 303, 307, 308)

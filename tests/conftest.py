@@ -41,6 +41,10 @@ TIMED_FIXTURES = {"scripted", "sink"}
 TIMED_NAMES = {"eventually", "in_threads", "running_worker", "threading", "wait_until"}
 """Who imports one of these waits for somebody else."""
 
+ELSEWHERE = {"postgres": {"asgi", "daphne"}, "sqlite": {"uvicorn", "wsgi"}}
+"""The cases of each half that the other one runs. The servers, and WSGI and ASGI with asynchronous middleware, lead to the
+same statements: each of them is tried in every case, on one of the databases."""
+
 # A busy machine makes single examples slow; how long a whole test may take is pytest's to say. A change is judged by the
 # same examples every time; `LIVEREFERRALS_SOAK=1` draws new ones.
 hypothesis.settings.register_profile("livereferrals", deadline=None, derandomize="LIVEREFERRALS_SOAK" not in os.environ)
@@ -83,26 +87,40 @@ def commits(item: pytest.Function) -> bool:
     return "transactional_db" in item.fixturenames or (mark is not None and mark.kwargs.get("transaction", False))
 
 
-def is_left_to_the_other_half(item: pytest.Item) -> bool:
-    """Whether the case runs on this database with the other server: the runner sets one for each of its halves.
+def has_database(item: pytest.Item) -> bool:
+    """Whether the test may read the database; who has not asked for it is refused."""
+    assert isinstance(item, pytest.Function)
+    fixtures = {"db", "django_db_blocker", "django_db_setup", "transactional_db"}
+    return item.get_closest_marker("django_db") is not None or not fixtures.isdisjoint(item.fixturenames)
 
-    What runs on one database only runs with both servers there.
+
+def is_left_to_the_other_half(item: pytest.Item) -> bool:
+    """Whether the case runs on the other database, as the runner has made two halves: see `ELSEWHERE`.
+
+    What runs on one database only runs there with both servers, and by every way in.
     """
-    kind = os.environ.get("TEST_SERVERS")
-    parameters = getattr(item, "callspec", None)  # plain tests have none
-    if kind is None or parameters is None or item.get_closest_marker("once"):
+    half = os.environ.get("TEST_HALF")
+    if half is None or item.get_closest_marker("once"):
         return False
-    kinds = {value for value in parameters.params.values() if value in ("daphne", "uvicorn")}
-    return bool(kinds) and kind not in kinds
+    if half == "postgres" and not has_database(item) and not is_real(item):
+        return True
+    elsewhere = ELSEWHERE[half]
+    parameters = getattr(item, "callspec", None)  # plain tests have none
+    if parameters is None:
+        return False
+    return not elsewhere.isdisjoint(value for value in parameters.params.values() if isinstance(value, str))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give the tests that wait for others their mark, and their second chance; halve what needs no more."""
-    left_out = [item for item in items if is_left_to_the_other_half(item)]
+    left_out = {item for item in items if is_left_to_the_other_half(item)}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
     for item in items:
+        assert isinstance(item, pytest.Function)
+        if getattr(item.function, "is_hypothesis_test", False):  # the same lines, hundreds of times
+            item.add_marker("no_cover")
         kind = "real" if is_real(item) else "timed" if is_timed(item) else None
         if kind is not None:
             item.add_marker(kind)

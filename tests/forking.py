@@ -3,7 +3,8 @@
 What is forked is the real program (`daphne`, `uvicorn`, a worker) from its first line on, a process of its own, with the
 environment, the settings and the signal handlers of one that was started; only its modules are there already. The
 process that forks has no thread, no event loop and no database connection. `python -m tests.forking <socket>` runs it, until
-its standard input ends; each connection to it is one line of JSON that says what to run, and is told number and exit code.
+its standard input ends; each connection to it is one line of JSON that says what to run, with the pipes of who is spoken
+to, and is told number and exit code.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TextIO
 
 from django.conf import settings
 
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,10 @@ MODULES: Final = (
 class Forked:
     """A process that somebody else forked; used like `subprocess.Popen`."""
 
+    stdin: TextIO
+    """Where it is spoken to: see `converse`."""
+    stdout: TextIO
+
     def __init__(self, line: socket.socket) -> None:
         self._line = line
         self._said = line.makefile()
@@ -71,6 +76,12 @@ class Forked:
         assert code is not None
         return code
 
+    def end(self, timeout: float = DEADLINE_S) -> int:
+        """Say no more to it, and return the exit code once it has ended."""
+        self.stdin.close()
+        self.stdout.close()
+        return self.wait(timeout)
+
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
@@ -83,9 +94,28 @@ class Forked:
 
 def start(command: Sequence[str], *, environment: dict[str, str], log: Path) -> Forked:
     """Run a module with arguments, as `python -m` does, in the root of the project, appending its output to a file."""
+    return _start(command, [], environment=environment, log=log)
+
+
+def converse(command: Sequence[str], *, environment: dict[str, str], log: Path) -> Forked:
+    """Run a module that is spoken to by lines on its standard input, and answers by lines."""
+    (its_input, words), (answers, its_output) = os.pipe(), os.pipe()
+    try:
+        process = _start(command, [its_input, its_output], environment=environment, log=log)
+    finally:
+        os.close(its_input)
+        os.close(its_output)
+    process.stdin, process.stdout = os.fdopen(words, "w"), os.fdopen(answers)
+    return process
+
+
+def _start(command: Sequence[str], pipes: list[int], *, environment: dict[str, str], log: Path) -> Forked:
     line = socket.socket(socket.AF_UNIX)
     line.connect(nursery.path(environment))
     request = {"command": list(command), "environment": environment, "log": str(log)}
+    # Pipes go with a first byte of their own: of a long message they may come with a part.
+    if pipes:
+        socket.send_fds(line, [b" "], pipes)
     line.sendall(json.dumps(request).encode() + b"\n")
     return Forked(line)
 
@@ -153,13 +183,16 @@ def main(path: str) -> None:
 def keep(line: socket.socket) -> None:
     """Run what the line asks for in a child; tell its number, and how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    first, pipes, _, _ = socket.recv_fds(line, 1, 2)
     said = line.makefile("rw")
-    request = json.loads(said.readline())
+    request = json.loads(first.decode() + said.readline())
     child = os.fork()
     if not child:
         os.close(line.detach())
         said.detach()
-        become(**request)
+        become(*pipes, **request)
+    for pipe in pipes:
+        os.close(pipe)
     tell(said, child)
     _, status = os.waitpid(child, 0)
     try:
@@ -177,13 +210,14 @@ def tell(said: TextIO, number: int) -> None:
         os._exit(0)
 
 
-def become(*, command: list[str], environment: dict[str, str], log: str) -> NoReturn:
+def become(*pipes: int, command: list[str], environment: dict[str, str], log: str) -> NoReturn:
     """Be the program of this command."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for target, source in ((0, nothing), (1, output), (2, output)):
+    errors = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for target, source in enumerate((*(pipes or (os.open(os.devnull, os.O_RDONLY), errors)), errors)):
         os.dup2(source, target)
+    for pipe in pipes:
+        os.close(pipe)
     os.environ.clear()
     os.environ.update(environment, TEST_FORKED="1")
     read_settings()

@@ -44,7 +44,7 @@ class NameServer:
         """End the server and its thread."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bell:
             bell.sendto(b"", (HOST, self.port))
-        self._thread.join(10)
+        self._thread.join(60)
         self._socket.close()
 
     def _run(self) -> None:

@@ -1,7 +1,7 @@
 """Runs the tests on PostgreSQL and then on SQLite: `python -m tests.run [arguments of pytest]`.
 
 Without arguments: the whole suite in parallel, with branch coverage of the second half and a floor, ending in pytest's
-summary. Cases that are there for daphne and for uvicorn run with one of them on each database.
+summary. Cases that are there for daphne and uvicorn, or for WSGI and ASGI, run with one of the two on each database.
 With arguments: just these tests, on both. `--only=postgres` or `--only=sqlite` as the first argument takes one of them.
 `COVERAGE_FLOOR` replaces the floor.
 """
@@ -24,15 +24,29 @@ WORKERS = "3"
 PARALLEL = ["-n", WORKERS, "--dist", "worksteal"]
 
 
-def pytest(arguments: list[str], *, database_url: str | None, servers: str | None) -> int:
+def pytest(arguments: list[str], *, database_url: str | None, half: str | None) -> int:
     """Run pytest in a process of its own, in which settings are read anew; return its exit code."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
-    if servers is not None:
-        environment["TEST_SERVERS"] = servers
+    environment |= compiled_once()
+    if half is not None:
+        environment["TEST_HALF"] = half
     if database_url is not None:
         environment["TEST_DATABASE_URL"] = database_url
     command = [sys.executable, "-m", "pytest", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603 - our own
+
+
+def compiled_once() -> dict[str, str]:
+    """Return where the run's hundreds of processes find each other's compiled modules.
+
+    Where Python is told to keep none, and pip has made none, each of them would compile Django for two seconds.
+    """
+    if not sys.dont_write_bytecode:
+        return {}
+    return {
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".pytest_cache" / "compiled"),
+    }
 
 
 def say(text: str) -> None:
@@ -41,17 +55,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def on_postgres(arguments: list[str], *, servers: str | None = None) -> int:
+def on_postgres(arguments: list[str], *, half: str | None = None) -> int:
     """Run pytest on a PostgreSQL that lives as long as the run."""
     say("Tests on PostgreSQL")
     with postgres_server() as url:
-        return pytest(arguments, database_url=url, servers=servers)
+        return pytest(arguments, database_url=url, half=half)
 
 
-def on_sqlite(arguments: list[str], *, servers: str | None = None) -> int:
+def on_sqlite(arguments: list[str], *, half: str | None = None) -> int:
     """Run pytest on SQLite."""
     say("Tests on SQLite")
-    return pytest(arguments, database_url=None, servers=servers)
+    return pytest(arguments, database_url=None, half=half)
 
 
 def whole_suite(only: str) -> int:
@@ -63,8 +77,8 @@ def whole_suite(only: str) -> int:
     if only:
         run = on_postgres if only == "postgres" else on_sqlite
         return run([*PARALLEL, "--cov", *floor])
-    code = on_postgres([*PARALLEL, "-m", "not once", "--ignore=tests/browser"], servers="uvicorn")
-    return code or on_sqlite([*PARALLEL, "--cov", *floor], servers="daphne")
+    code = on_postgres([*PARALLEL, "-m", "not once", "--ignore=tests/browser"], half="postgres")
+    return code or on_sqlite([*PARALLEL, "--cov", *floor], half="sqlite")
 
 
 def main(arguments: list[str]) -> int:

@@ -87,6 +87,11 @@ class HostServer:
         """Return the address of a path over WebSocket."""
         return f"ws://{HOST}:{self.port}{path}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self.process is not None and self.process.poll() is None
+
     def output(self) -> str:
         """Return what the process has written so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -123,7 +128,7 @@ class HostServer:
         assert self.process is not None
         if (code := self.process.poll()) is not None:
             raise AssertionError(f"{self.kind} ended with {code}.\n{self.output()}")
-        conversation = http.client.HTTPConnection(HOST, self.port, timeout=20)
+        conversation = http.client.HTTPConnection(HOST, self.port, timeout=60)
         try:
             conversation.request("GET", "/healthz")
             return conversation.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
+    from pytest_django import DjangoDbBlocker
 
     from tests.servers import HostServer
 
@@ -77,11 +78,22 @@ class Guard:
             self.complaints.append(f"{response.status}: {response.url}")
 
 
-@pytest.fixture
-def server(transactional_db: None) -> Iterator[HostServer]:
-    """A daphne process with the test's database."""
-    with daphne_server(LIVEREFERRALS={"FEED_POLL_INTERVAL": POLL_S}) as running:
+SETTINGS = {"FEED_POLL_INTERVAL": POLL_S, "CALLBACKS": {"WORKER": "off"}}
+
+
+@pytest.fixture(scope="module")
+def daphne(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[HostServer]:
+    """One daphne for a module's tests; it sends nothing to partners by itself."""
+    with django_db_blocker.unblock(), daphne_server(LIVEREFERRALS=SETTINGS) as running:
         yield running
+
+
+@pytest.fixture
+def server(transactional_db: None, daphne: HostServer) -> Iterator[HostServer]:
+    """That daphne, with the test's rows; a test that kills it and fails leaves the next one a living one."""
+    yield daphne
+    if not daphne.is_running:
+        daphne.start()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -109,10 +121,12 @@ class Desk:
     browser: Browser
     server: HostServer
     guard: Guard
+    contexts: list[BrowserContext] = field(default_factory=list)
 
     async def context(self, *, superuser: bool = True, **options: Any) -> BrowserContext:
         """Open a browser window, signed in as a new superuser or as somebody without any permission."""
         context = await self.browser.new_context(**options)
+        self.contexts.append(context)
         session = await database_sync_to_async(sign_in)(superuser=superuser)
         await context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": self.server.url()}])
         return context
@@ -127,11 +141,18 @@ class Desk:
             await expect(page.locator("#status")).to_have_attribute("data-state", "live")
         return page
 
+    async def close(self) -> None:
+        """Close all windows: pages that are left open go on asking the server, test after test."""
+        for context in self.contexts:
+            await context.close()
 
-@pytest.fixture
-def desk(browser: Browser, server: HostServer, guard: Guard) -> Desk:
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(browser: Browser, server: HostServer, guard: Guard) -> AsyncIterator[Desk]:
     """Somebody signed in, whose pages are watched."""
-    return Desk(browser, server, guard)
+    desk = Desk(browser, server, guard)
+    yield desk
+    await desk.close()
 
 
 def sign_in(*, superuser: bool) -> str:

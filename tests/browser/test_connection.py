@@ -125,7 +125,7 @@ async def test_loss_and_return_are_announced_once_each(desk: Desk, server: HostS
     server.kill9()
     await expect(page.get_by_role("status")).to_contain_text("Not live since")
     server.start()
-    await expect(page.get_by_role("status")).to_have_text("Live", timeout=20_000)
+    await expect(page.get_by_role("status")).to_have_text("Live")
     said = await page.evaluate("() => window.said")
     assert [text.split(" since")[0] for text in said] == ["Not live", "Live"]
 

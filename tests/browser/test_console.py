@@ -15,20 +15,18 @@ from playwright.async_api import expect
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt
 from livereferrals.dashboard.addresses import address
 from tests.browser import screen
-from tests.browser.conftest import POLL_S, Desk
 from tests.callbacks.running import LOOPBACK, running_worker
 from tests.factories import make_delivery, make_subscription
 from tests.partner import Answer
-from tests.servers import daphne_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Page
     from pytest_django.fixtures import Settings
 
-    from tests.browser.conftest import Guard
-    from tests.servers import HostServer, PartnerSink
+    from tests.browser.conftest import Desk
+    from tests.servers import PartnerSink
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
@@ -38,21 +36,10 @@ SOON_S = 8
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
-@pytest.fixture
-def server(transactional_db: None) -> Iterator[HostServer]:
-    """A server that sends nothing by itself: the tests say when.
-
-    One for each test: what staff do is recorded by content type, whose ids a server keeps and a flush changes.
-    """
-    with daphne_server(LIVEREFERRALS={"FEED_POLL_INTERVAL": POLL_S, "CALLBACKS": {"WORKER": "off"}}) as running:
-        yield running
-
-
-@pytest.fixture
-def desk(browser: Browser, server: HostServer, guard: Guard, settings: Settings) -> Desk:
-    """Staff before it; and a worker of the test may call a partner on this machine."""
+@pytest.fixture(autouse=True)
+def _loopback(settings: Settings) -> None:
+    """A worker of the test may call a partner on this machine."""
     settings.LIVEREFERRALS = {"CALLBACKS": {"ALLOW": LOOPBACK}}
-    return Desk(browser, server, guard)
 
 
 async def made(act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -90,11 +77,10 @@ async def test_countdown_ends_in_due_now_and_then_the_outcome_shows(desk: Desk, 
     shown = await count.inner_text()
     assert shown == "due now" or 0 < int(shown.split(" sec")[0]) <= SOON_S
     assert str(timezone.localtime(row.due_at).year) in (await count.get_attribute("title") or "")
-    await expect(count).to_have_text("due now", timeout=30_000)
+    await expect(count).to_have_text("due now")
     with running_worker():
-        await expect(line).to_contain_text("delivered (200)", timeout=30_000)
+        await expect(line).to_contain_text("delivered (200)")
     await expect(count).to_have_count(0)
-    await context.close()
 
 
 async def test_delivery_is_sent_again_and_cancelled_at_a_press(desk: Desk) -> None:
@@ -122,7 +108,7 @@ async def test_endpoint_is_tested_paused_and_enabled_at_a_press(desk: Desk, sink
     await act_on(page, "Send a test")
     await expect(page.locator("#delivery")).to_contain_text("the answer appears here")
     with running_worker():
-        await expect(page.locator("#delivery")).to_contain_text("noted", timeout=30_000)
+        await expect(page.locator("#delivery")).to_contain_text("noted")
 
 
 async def test_two_people_who_press_retry_at_once_make_one_attempt(desk: Desk, sink: PartnerSink) -> None:
@@ -138,7 +124,7 @@ async def test_two_people_who_press_retry_at_once_make_one_attempt(desk: Desk, s
         await expect(page.locator("#delivery, main.lr-ask [role=alert]")).to_have_count(1)
     with running_worker():
         page = await desk.open(address("delivery", row.pk))
-        await expect(page.locator("#delivery")).to_contain_text("Delivered", timeout=30_000)
+        await expect(page.locator("#delivery")).to_contain_text("Delivered")
     assert len(sink.calls) == 1
     assert await made(DeliveryAttempt.objects.filter(delivery=row).count) == 1
 

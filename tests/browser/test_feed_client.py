@@ -118,7 +118,7 @@ def partner(request: pytest.FixtureRequest, server: HostServer, reader: Reader, 
         thread.start()
         yield running
         running.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 async def test_page_with_a_ticket_receives_events_and_misses_none_while_it_is_left(

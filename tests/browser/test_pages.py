@@ -19,13 +19,11 @@ from livereferrals.dashboard.addresses import address
 from livereferrals.streaming import tokens
 from tests.browser import screen, world
 from tests.browser.conftest import Guard, sign_in
-from tests.servers import daphne_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from playwright.async_api import Browser, BrowserContext, Page
-    from pytest_django import DjangoDbBlocker
 
     from tests.servers import HostServer
 
@@ -102,17 +100,10 @@ class Site:
         return self.server.url(self.paths[name])
 
 
-@pytest.fixture(scope="module")
-def daphne(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[HostServer]:
-    """One server for the tests here."""
-    with django_db_blocker.unblock(), daphne_server() as running:
-        yield running
-
-
 @pytest.fixture
-def site(transactional_db: None, daphne: HostServer) -> Site:
+def site(server: HostServer) -> Site:
     """The server with some of everything, and somebody who may see it."""
-    return Site(daphne, world.paths(world.fill()), sign_in(superuser=True))
+    return Site(server, world.paths(world.fill()), sign_in(superuser=True))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -258,23 +249,24 @@ async def test_pages_are_mirrored_for_scripts_that_run_from_right_to_left(
     await page.add_init_script(
         "addEventListener('DOMContentLoaded', () => document.documentElement.setAttribute('dir', 'rtl'))"
     )
-    for name, width in itertools.product(world.PAGES, WIDTHS):
-        await page.set_viewport_size({"width": width, "height": 800})
+    for name in world.PAGES:
         await page.goto(site.url(name))
         await screen.expect_state(page, "live")
-        brand = await page.locator(".lr-bar__name").bounding_box()
-        assert brand is not None
-        assert brand["x"] + brand["width"] > width * 0.9, name
-        assert await screen.sideways(page) <= 0, f"{name}, {width}"
+        for width in WIDTHS:
+            await page.set_viewport_size({"width": width, "height": 800})
+            brand = await page.locator(".lr-bar__name").bounding_box()
+            assert brand is not None
+            assert brand["x"] + brand["width"] > width * 0.9, name
+            assert await screen.sideways(page) <= 0, f"{name}, {width}"
     await context.close()
 
 
 async def test_pages_of_an_empty_database_say_what_would_be_here(
-    transactional_db: None, daphne: HostServer, browser: Browser, guard: Guard
+    server: HostServer, browser: Browser, guard: Guard
 ) -> None:
     """dashboard-52: no blank table anywhere; each list has words in its place, and every page works."""
     empty = {page.name: page for page in catalogue.PAGES if world.is_unbound(page.name)}
-    site = Site(daphne, world.paths({}, names=tuple(empty)), await database_sync_to_async(sign_in)(superuser=True))
+    site = Site(server, world.paths({}, names=tuple(empty)), await database_sync_to_async(sign_in)(superuser=True))
     context = await site.window(browser)
     page = await context.new_page()
     guard.watch(page)

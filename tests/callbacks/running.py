@@ -17,7 +17,7 @@ from livereferrals.callbacks.worker import Orders, Worker
 from livereferrals.events import log
 from livereferrals.events.models import Event, EventType
 from tests.factories import make_confirmation, make_hit, make_link, make_subscription
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 if TYPE_CHECKING:
     import uuid
@@ -52,7 +52,7 @@ def running_worker(
 
         thread = threading.Thread(target=run, name="test-worker")
         thread.start()
-        stack.callback(thread.join, 30)
+        stack.callback(thread.join, DEADLINE_S)
         stack.callback(worker.stop)
         yield worker
     assert not failures, failures
@@ -132,7 +132,7 @@ def endpoint_of(subscription: Subscription) -> Endpoint:
     return Endpoint.objects.get(subscription=subscription)
 
 
-def wait_for_state(delivery: Delivery, state: DeliveryState, *, timeout_s: float = 10.0) -> Delivery:
+def wait_for_state(delivery: Delivery, state: DeliveryState, *, timeout_s: float = DEADLINE_S) -> Delivery:
     """Return the row once it is in this state."""
 
     def is_there() -> Delivery | None:

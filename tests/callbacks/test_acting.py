@@ -154,7 +154,7 @@ def test_two_who_resend_at_once_make_one_request_with_the_same_id(sink: PartnerS
     for thread in pressing:
         thread.start()
     for thread in pressing:
-        thread.join(30)
+        thread.join(60)
     assert sorted(len(done.deliveries) for done in results) == [0, 1]
     with running_worker():
         after = wait_until(lambda: reload(delivery) if reload(delivery).attempts == 2 else None)

@@ -140,7 +140,7 @@ def test_alert_found_by_several_processes_is_told_once(heard: list[dict[str, Any
     for thread in looking:
         thread.start()
     for thread in looking:
-        thread.join(30)
+        thread.join(60)
     assert failures == []
     assert [(facts["subscription"].pk, facts["cause"]) for facts in heard] == [(row.pk, "gone")]
     assert len(mail.outbox) == 1

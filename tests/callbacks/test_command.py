@@ -97,7 +97,7 @@ def test_sigterm_lets_requests_end_and_the_health_file_goes(sink: PartnerSink, t
 def scrape(port: int) -> str:
     from urllib.request import urlopen
 
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return str(answer.read().decode())
 
 

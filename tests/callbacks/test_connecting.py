@@ -85,4 +85,4 @@ async def test_silent_name_server_is_a_dns_failure() -> None:
     rules = Rules.of(allow=(), block=(), ports=(80,))
     reply = await send(make_job("http://partner.example/", timeout_s=30), resolver=Silent([]), rules=rules)
     assert reply.outcome is Outcome.DNS
-    assert 2900 <= reply.duration_ms <= 15_000
+    assert 2900 <= reply.duration_ms <= 30_000

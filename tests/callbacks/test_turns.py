@@ -205,6 +205,6 @@ def test_endpoint_row_locked_by_an_open_transaction_is_waited_for_by_nobody(subs
 
     with transaction.atomic(), ThreadPoolExecutor(1) as pool:
         Endpoint.objects.select_for_update().get(pk=subscription.pk)
-        done = pool.submit(take_turn).result(10)
+        done = pool.submit(take_turn).result(60)
     assert (done.busy, done.gone) == ({subscription.pk}, set())
     assert [job.delivery for job in done.jobs] == [deliveries[1].pk]

@@ -56,6 +56,7 @@ def each_page(settings: Any) -> Iterator[tuple[Page, str]]:
         yield page, str(found.own.subject(page.name)) if page.name in ABOUT else ""
 
 
+@pytest.mark.no_cover  # looks at the stack for each statement, which coverage makes seven times as slow
 def test_region_whose_statement_fails_leaves_the_others_alone(
     staff: Client, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,10 +14,10 @@ from django.db import connection, transaction
 
 from livereferrals.events import hints, log, sequencer
 from livereferrals.events.models import Event
-from livereferrals.events.publisher import IDLE_CLOSE_S, publisher
+from livereferrals.events.publisher import publisher
 from tests.factories import make_entry
 from tests.servers import ROOT, server_environment
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def test_events_are_numbered_soon_after_the_commit_and_not_before(hinted: thread
     with transaction.atomic():
         log.append(make_entry())
         assert not hinted.wait(0.1)
-    assert hinted.wait(5)
+    assert hinted.wait(DEADLINE_S)
     assert numbered(1)
 
 
@@ -87,9 +87,9 @@ def test_the_thread_gives_its_connection_back_when_it_is_quiet(hinted: threading
     """feed-18 An idle process holds no connection for the numbering, and numbers again afterwards."""
     before = other_sessions() if connection.vendor == "postgresql" else set()
     log.append(make_entry())
-    assert hinted.wait(5)
+    assert hinted.wait(DEADLINE_S)
     if connection.vendor == "postgresql":
-        wait_until(lambda: other_sessions() <= before, timeout_s=IDLE_CLOSE_S * 20, what="The end of the connection")
+        wait_until(lambda: other_sessions() <= before, what="The end of the connection")
     log.append(make_entry())
     wait_until(lambda: numbered(2), what="The second number")
 
@@ -109,7 +109,7 @@ def test_the_thread_outlives_a_lost_connection(hinted: threading.Event, caplog: 
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no connection to lose")
     log.append(make_entry())
-    assert hinted.wait(5)
+    assert hinted.wait(DEADLINE_S)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -151,7 +151,7 @@ def test_a_listener_that_fails_neither_stops_the_others_nor_the_thread(
     hints.add_listener(broken)
     try:
         log.append(make_entry())
-        assert hinted.wait(5)
+        assert hinted.wait(DEADLINE_S)
         log.append(make_entry())
         wait_until(lambda: numbered(2), what="The second number")
     finally:
@@ -167,7 +167,7 @@ from django.db import connections
 from django.utils import timezone
 from livereferrals.events import hints, log, sequencer
 from livereferrals.events.models import Event
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 def append():
     log.append(log.Entry(type="hit", occurred_at=timezone.now(), data={}))

@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import override_settings
 
-from livereferrals.front import asking, front, places, terms
+from livereferrals.front import asking, front, places, screens, terms
 from livereferrals.tracking.models import ReferralHit
 from tests.front.asking import BROWSER, PLAIN, scope_of
 
@@ -161,7 +161,7 @@ def test_why_django_answers_all_links_is_told_once(caplog: pytest.LogCaptureFixt
 
 def test_memory_of_what_was_judged_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """L-20: a scanner that tries names, hosts and agents fills nothing"""
-    for module in (asking, places, terms):
+    for module in (asking, places, screens, terms):
         monkeypatch.setattr(module, "MOST_KEPT", 10)
     with override_settings(LIVEREFERRALS={}):
         for number in range(1, 30):
@@ -170,5 +170,5 @@ def test_memory_of_what_was_judged_is_bounded(monkeypatch: pytest.MonkeyPatch) -
             assert is_answered(f"/ref/abc123?next=/{number}", headers)
         judged = terms.terms_for(scope_of(LINK))
         assert judged is not None
-        kept = (judged._bots, judged._targets, judged.reading._hosts, judged.places._identifiers)
+        kept = (judged.screen._bots, judged._targets, judged.reading._hosts, judged.places._identifiers)
         assert [0 < len(each) <= 10 for each in kept] == [True] * len(kept)

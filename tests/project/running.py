@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-READY_S = 90.0
-STOP_S = 45.0
+READY_S = 240.0
+STOP_S = 120.0
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
 
 
@@ -137,7 +137,7 @@ class Browser:
 
     def open(self, url: str) -> str:
         """Return the page at the end of all redirects."""
-        with self._opener.open(url, timeout=20) as answer:
+        with self._opener.open(url, timeout=60) as answer:
             self.url = answer.url
             self.headers = answer.headers
             return str(answer.read().decode())
@@ -146,7 +146,7 @@ class Browser:
         """Open the page, then post its one form to the same URL."""
         (token,) = CSRF.findall(self.open(url))
         data = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": token}).encode()
-        with self._opener.open(urllib.request.Request(url, data, {"Referer": url}), timeout=20) as answer:  # noqa: S310
+        with self._opener.open(urllib.request.Request(url, data, {"Referer": url}), timeout=60) as answer:  # noqa: S310
             self.url = answer.url
             return str(answer.read().decode())
 

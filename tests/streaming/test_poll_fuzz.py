@@ -64,7 +64,7 @@ methods = st.sampled_from(["GET", "GET", "GET", "POST", "OPTIONS", "HEAD", "PUT"
 
 def first_of(server: HostServer, method: str, path: str, sent: dict[str, str]) -> tuple[int, str | None, bytes]:
     """Return status, kind and beginning of an answer, and go away in the middle of it."""
-    conversation = http.client.HTTPConnection(HOST, server.port, timeout=20)
+    conversation = http.client.HTTPConnection(HOST, server.port, timeout=60)
     try:
         conversation.request(method, path, headers={key: value.encode("latin-1") for key, value in sent.items()})
         answer = conversation.getresponse()
@@ -91,7 +91,7 @@ def places_are_free(server: HostServer, reader: Reader) -> bool:
     with contextlib.ExitStack() as stack:
         for _ in range(PLACES):
             conversation = stack.enter_context(
-                contextlib.closing(http.client.HTTPConnection(HOST, server.port, timeout=20))
+                contextlib.closing(http.client.HTTPConnection(HOST, server.port, timeout=60))
             )
             conversation.request("GET", path, headers=sent)
             answer = conversation.getresponse()
@@ -134,9 +134,9 @@ BROKEN = {
 def test_broken_request_breaks_nothing(cramped: HostServer, reader: Reader) -> None:
     """feed-32: half handshakes and what is no HTTP at all"""
     for raw in BROKEN.values():
-        with socket.create_connection((HOST, cramped.port), timeout=20) as wire:
+        with socket.create_connection((HOST, cramped.port), timeout=60) as wire:
             wire.sendall(raw)
-        with socket.create_connection((HOST, cramped.port), timeout=20) as wire:
+        with socket.create_connection((HOST, cramped.port), timeout=60) as wire:
             wire.sendall(raw)
             wire.shutdown(socket.SHUT_WR)
     wait_until(lambda: places_are_free(cramped, reader))

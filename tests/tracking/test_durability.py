@@ -24,7 +24,7 @@ KINDS: tuple[ServerKind, ...] = ("daphne", "uvicorn")
 
 def get(server: HostServer, path: str, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
     """Send one request on a connection of its own, and return the answer without following it."""
-    conversation = http.client.HTTPConnection(HOST, server.port, timeout=30)
+    conversation = http.client.HTTPConnection(HOST, server.port, timeout=60)
     try:
         conversation.request("GET", path, headers=headers or {})
         response = conversation.getresponse()
@@ -36,7 +36,7 @@ def get(server: HostServer, path: str, headers: dict[str, str] | None = None) ->
 
 def send_raw(server: HostServer, target: bytes) -> bytes:
     """Send a request line as it stands, and return the head of the answer."""
-    with socket.create_connection((HOST, server.port), timeout=30) as line:
+    with socket.create_connection((HOST, server.port), timeout=60) as line:
         line.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
         answer = b""
         while chunk := line.recv(65536):

@@ -28,7 +28,7 @@ class Bench:
     def work(self, items: Sequence[int]) -> list[int | Exception]:
         """Answer with the number itself; even the thread that works on it is not to wait for ever."""
         self.groups.append(list(items))
-        assert self.go.wait(30)
+        assert self.go.wait(60)
         if 0 in items:
             raise ValueError("zero")
         return [ValueError("odd") if item == 13 else item for item in items]

@@ -99,6 +99,7 @@ def write(world: SimpleNamespace, hit: dict[str, Any]) -> ReferralHit:
 
 
 @pytest.mark.django_db
+@pytest.mark.no_cover
 @pytest.mark.parametrize("length", ["short", "long"])
 def test_the_credited_hit_is_that_of_a_slow_and_obvious_model(length: str) -> None:
     """A-01 to A-06, A-10, A-16, S-31: for random histories, rules, windows, partners and subscriptions.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
@@ -19,11 +19,14 @@ from livereferrals.tracking.link_cache import LinkCache, get_links
 from livereferrals.tracking.links import KnownLink
 from livereferrals.tracking.models import ReferralHit, ReferralLink
 from tests.factories import make_link, make_partner, make_user
-from tests.servers import ROOT, server_environment
+from tests.forking import converse
+from tests.servers import server_environment
 from tests.waiting import DEADLINE_S, eventually, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.forking import Forked
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.publisher_thread]
 
@@ -190,31 +193,20 @@ async def test_database_that_is_away_is_told_of_as_such(links: LinkCache, settin
 
 
 @contextlib.contextmanager
-def process(*arguments: str, redis_url: str | None = None) -> Iterator[subprocess.Popen[str]]:
+def process(*arguments: str, redis_url: str | None = None) -> Iterator[Forked]:
     """Run a process that works with links and hits; it ends with its input."""
-    running = subprocess.Popen(  # noqa: S603 - our own
-        [sys.executable, "-m", "tests.tracking.group_process", *arguments],
-        cwd=ROOT,
-        env=server_environment(redis_url=redis_url),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+    log = Path(django_settings.SCRATCH) / "links.log"
+    running = converse(
+        ["tests.tracking.group_process", *arguments], environment=server_environment(redis_url=redis_url), log=log
     )
     try:
         yield running
+        assert running.end() == 0, log.read_text()
     finally:
-        try:
-            running.communicate(timeout=DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.communicate()
-            raise
-    assert running.returncode == 0
+        running.kill()
 
 
-def says(running: subprocess.Popen[str], identifier: str) -> bool:
-    assert running.stdin is not None
-    assert running.stdout is not None
+def says(running: Forked, identifier: str) -> bool:
     running.stdin.write(f"{identifier}\n")
     running.stdin.flush()
     return running.stdout.readline() == "True\n"

@@ -395,7 +395,7 @@ async def asgi_answer(scope: dict[str, Any], handler: ASGIHandler | None = None)
     await communicator.send_input({"type": "http.request", "body": b""})
     start = await communicator.receive_output(30)
     body = await communicator.receive_output(30)
-    await communicator.wait(30)
+    await communicator.wait(60)
     return [start, body]
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import uuid
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from livereferrals.events.models import Event
 from livereferrals.tracking.models import ReferralHit, Visitor
 from tests.factories import make_hit, make_link, make_user, make_visitor
-from tests.servers import ROOT, server_environment
+from tests.forking import converse
+from tests.servers import server_environment
 from tests.tracking import rounds
 
 if TYPE_CHECKING:
@@ -31,27 +32,18 @@ class Rival:
     """One that takes part: a process, which has read everything it needs before the first round."""
 
     def __init__(self, act: str, whose: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own
-            [sys.executable, "-m", "tests.tracking.rounds", act, whose],
-            cwd=ROOT,
-            env=server_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        log = Path(settings.SCRATCH) / "rounds.log"
+        self.process = converse(["tests.tracking.rounds", act, whose], environment=server_environment(), log=log)
 
     def start(self, line: str) -> Callable[[], str]:
         """Begin a turn; the function given waits for its end."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        return lambda: str(self.process.stdout.readline()).strip()  # type: ignore[union-attr] # asserted above
+        return lambda: self.process.stdout.readline().strip()
 
     def end(self) -> None:
         """Let the process end by itself."""
-        self.process.communicate()
-        assert self.process.returncode == 0
+        assert self.process.end() == 0
 
 
 class ThreadRival:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -19,11 +17,15 @@ from livereferrals.callbacks.models import Delivery
 from livereferrals.events.models import Event, EventType
 from livereferrals.tracking.models import Confirmation
 from tests.factories import make_hit, make_user, make_visitor
+from tests.forking import converse
 from tests.servers import server_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import SimpleNamespace
+
+    from tests.forking import Forked
 
 pytestmark = [pytest.mark.usefixtures("shop"), pytest.mark.django_db(transaction=True)]
 IS_SQLITE = "sqlite" in django_settings.DATABASES["default"]["ENGINE"]
@@ -32,37 +34,26 @@ ROUNDS = 50
 
 
 @contextlib.contextmanager
-def rivals() -> Iterator[list[subprocess.Popen[str]]]:
+def rivals(log: Path) -> Iterator[list[Forked]]:
     """Start the processes, and end them."""
     running = [
-        subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "tests.triggers.rival_process", str(number)],
-            env=server_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        converse(["tests.triggers.rival_process", str(number)], environment=server_environment(), log=log)
         for number in range(RIVALS)
     ]
     try:
-        assert [answer_of(process) for process in running] == ["ready"] * RIVALS
+        assert [answer_of(process) for process in running] == ["ready"] * RIVALS, log.read_text()
         yield running
-        for process in running:
-            process.communicate(timeout=240)
-        assert [process.returncode for process in running] == [0] * RIVALS
+        assert [process.end() for process in running] == [0] * RIVALS, log.read_text()
     finally:
         for process in running:
             process.kill()
-            process.communicate()
 
 
-def answer_of(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
+def answer_of(process: Forked) -> str:
     return process.stdout.readline().strip()
 
 
-def tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
+def tell(process: Forked, line: str) -> None:
     process.stdin.write(f"{line}\n")
     process.stdin.flush()
 
@@ -84,10 +75,10 @@ def check_rounds(*, hosts: int) -> None:
 
 
 @pytest.mark.skipif(IS_SQLITE, reason="the threads below are SQLite's")
-def test_of_processes_that_confirm_at_once_one_does(world: SimpleNamespace) -> None:
+def test_of_processes_that_confirm_at_once_one_does(world: SimpleNamespace, tmp_path: Path) -> None:
     """S-45, X-23: fifty rounds, with a reference and without in turns: one row each, and the others are told which."""
     people = make_people(world)
-    with rivals() as running:
+    with rivals(tmp_path / "rivals.log") as running:
         for number, user in enumerate(people):
             for process in running:
                 tell(process, f"{user.pk} A-{number}" if number % 2 else str(user.pk))
@@ -108,7 +99,7 @@ def test_of_threads_that_confirm_at_once_one_does(world: SimpleNamespace) -> Non
     def run(rival: int) -> None:
         try:
             for number, user in enumerate(people):
-                gate.wait(30)
+                gate.wait(60)
                 with transaction.atomic():
                     reference = f"A-{number}" if number % 2 else None
                     told[number, rival] = str(api.confirm("Order paid", user=user, reference=reference).reason)
