@@ -112,11 +112,15 @@ def is_left_to_the_other_half(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests that wait for others their mark, and their second chance; halve what needs no more."""
+    """Give the tests that wait for others their mark, and their second chance; halve what needs no more.
+
+    Those with browsers go first: of several workers the first one then has them all, and nobody else starts a browser.
+    """
     left_out = {item for item in items if is_left_to_the_other_half(item)}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.path.parent.name != "browser")
     for item in items:
         assert isinstance(item, pytest.Function)
         if getattr(item.function, "is_hypothesis_test", False):  # the same lines, hundreds of times

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOOR = "90"
 """Per cent of lines and branches that the tests' own processes run. What only a server's process does is not counted:
 watching those too slows real servers down, which have to be in time."""
-WORKERS = "3"
-"""One more than the cores of a small machine: most tests wait for a server or a partner most of the time."""
+WORKERS = "4"
+"""Twice the cores of a small machine: many tests wait for a server or a partner most of the time."""
 PARALLEL = ["-n", WORKERS, "--dist", "worksteal"]
 
 

@@ -17,6 +17,7 @@ from django.core.management.base import OutputWrapper
 
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from livereferrals.management import log_lines
+from tests import forking
 from tests.callbacks.running import owe, subscribe, wait_for_state
 from tests.partner import Answer
 from tests.ports import own_port
@@ -26,6 +27,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.forking import Forked
     from tests.partner import PartnerSink
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,16 +36,16 @@ ENDED_WITHIN_S = 27.0
 """Less than what it waits for where nobody hurries it."""
 
 
-def start(*arguments: str, **overrides: Any) -> subprocess.Popen[str]:
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the command writes, to standard output and to standard error."""
+    return tmp_path / "command.log"
+
+
+def start(*arguments: str, log: Path, **overrides: Any) -> Forked:
     """Start the command as an operator does."""
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "manage.py", "livereferrals", "worker", *arguments],
-        env=server_environment(**overrides),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ["django", "livereferrals", "worker", *arguments]
+    return forking.start(command, environment=server_environment(**overrides), log=log)
 
 
 @pytest.mark.once
@@ -52,9 +54,13 @@ def test_once_makes_what_is_due_for_one_endpoint_says_a_line_for_each_and_ends(s
     mine, other = subscribe(sink.url("/mine?token=abcdef")), subscribe(sink.url("/other"))
     deliveries = [owe(mine), owe(mine)]
     left = owe(other)
-    process = start("--once", "--endpoint", str(mine.pk), "--concurrency", "1", LOGGING={"version": 1})
-    output, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
+    command = ["manage.py", "livereferrals", "worker", "--once", "--endpoint", str(mine.pk), "--concurrency", "1"]
+    environment = server_environment(LOGGING={"version": 1})
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    output = done.stdout
     assert {row.state for row in Delivery.objects.filter(subscription=mine)} == {"delivered"}
     assert Delivery.objects.get(pk=left.pk).attempts == 0
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
@@ -68,26 +74,25 @@ def test_once_makes_what_is_due_for_one_endpoint_says_a_line_for_each_and_ends(s
 
 
 @pytest.mark.once
-def test_sigterm_lets_requests_end_and_the_health_file_goes(sink: PartnerSink, tmp_path: Path) -> None:
+def test_sigterm_lets_requests_end_and_the_health_file_goes(sink: PartnerSink, tmp_path: Path, log: Path) -> None:
     """callback-F33: exit 0, results stored, nothing repeated; the file lives as long as the worker does."""
-    sink.default = Answer(delay_s=1.5)
+    sink.default = Answer(delay_s=4)
     for path in ("/a", "/b", "/c"):
         subscription = subscribe(sink.url(path), max_in_flight=8)
         for _ in range(8):
             owe(subscription)
     health, port = tmp_path / "health.json", own_port()
-    process = start("--health-file", str(health), "--metrics-port", str(port))
+    process = start("--health-file", str(health), "--metrics-port", str(port), log=log)
     try:
         sink.wait_for(24)
         told = json.loads(wait_until(lambda: health.read_text() if health.exists() else ""))
         assert told["pid"] == process.pid
         assert "livereferrals_callback_in_flight 24.0" in scrape(port)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=240)
+        code = process.wait(240)
     finally:
         process.kill()
-        process.wait()
-    assert process.returncode == 0, errors
+    assert code == 0, log.read_text()
     assert not health.exists()
     assert {(row.state, row.attempts) for row in Delivery.objects.all()} == {("delivered", 1)}
     assert not Endpoint.objects.filter(lease_token__isnull=False).exists()
@@ -107,23 +112,22 @@ def scrape(port: int) -> str:
     ids=["at-the-bound", "at-a-second-signal"],
 )
 def test_hanging_requests_end_with_the_worker_and_are_due_again(
-    sink: PartnerSink, signals: list[signal.Signals], grace_s: int
+    sink: PartnerSink, log: Path, signals: list[signal.Signals], grace_s: int
 ) -> None:
     """callback-F33: within the grace and 2 s, or at once at a second signal; all due again, as `cancelled`."""
     sink.default = Answer(manner="hang")
     subscription = subscribe(sink.url(), timeout_s=30, max_in_flight=8)
     for _ in range(12):
         owe(subscription)
-    process = start(LIVEREFERRALS={"CALLBACKS": {"SHUTDOWN_GRACE": grace_s}})
+    process = start(log=log, LIVEREFERRALS={"CALLBACKS": {"SHUTDOWN_GRACE": grace_s}})
     try:
         sink.wait_for(8)
         for number in signals:
             process.send_signal(number)
-        _, errors = process.communicate(timeout=ENDED_WITHIN_S)
+        code = process.wait(ENDED_WITHIN_S)
     finally:
         process.kill()
-        process.wait()
-    assert process.returncode == 0, errors
+    assert code == 0, log.read_text()
     rows = list(Delivery.objects.all())
     assert {row.state for row in rows} == {"waiting"}
     assert sorted((row.attempts, row.last_outcome) for row in rows) == [(0, "")] * 4 + [(1, "cancelled")] * 8

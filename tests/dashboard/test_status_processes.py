@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,14 +14,15 @@ from livereferrals.events.models import EventLog, ProcessStatus
 from livereferrals.housekeeping.reporting import Reporter
 from livereferrals.streaming import processes
 from livereferrals.streaming.processes import Life
-from tests.servers import ROOT, host_server, server_environment
+from tests import forking
+from tests.servers import host_server, server_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SOON_S = 40.0
 
 
 @pytest.fixture(autouse=True)
@@ -83,18 +82,16 @@ def test_reporter_outlives_a_database_that_is_away(caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.once
-def test_server_and_worker_say_that_they_live_and_part_in_peace() -> None:
+def test_server_and_worker_say_that_they_live_and_part_in_peace(tmp_path: Path) -> None:
     """dashboard-1: with nobody connected; the worker's heartbeat, and a SIGTERM that takes the row away"""
-    command = [sys.executable, "-m", "django", "livereferrals", "worker"]
     with host_server("daphne", LIVEREFERRALS={"CALLBACKS": {"WORKER": "embedded"}}):
-        wait_until(lambda: ProcessStatus.objects.filter(kind="server").exists(), timeout_s=SOON_S, what="The server")
-        worker = subprocess.Popen(command, cwd=ROOT, env=server_environment())  # noqa: S603 - our own
+        wait_until(lambda: ProcessStatus.objects.filter(kind="server").exists(), what="The server")
+        log = tmp_path / "worker.log"
+        worker = forking.start(["django", "livereferrals", "worker"], environment=server_environment(), log=log)
         try:
-            wait_until(
-                lambda: ProcessStatus.objects.filter(kind="worker").exists(), timeout_s=SOON_S, what="The worker"
-            )
+            wait_until(lambda: ProcessStatus.objects.filter(kind="worker").exists(), what="The worker")
         finally:
             worker.send_signal(signal.SIGTERM)
-            worker.wait(timeout=240)
+            worker.wait(240)
         assert not ProcessStatus.objects.filter(kind="worker").exists()
     assert not ProcessStatus.objects.exists()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.core.management.commands import flush
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from livereferrals.events import log
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = ("auth_permission", "django_content_type")
 """Made by Django when it has migrated; Django itself keeps the list of migrations."""
+DEADLOCK: Final = "40P01"
 SMALL_BYTES: Final = 256 * 1024
 """Where files are larger, on PostgreSQL, new ones are made: rows that are only deleted lie there until a vacuum."""
 
@@ -30,7 +31,7 @@ class Command(flush.Command):
         if options["interactive"] or options["reset_sequences"] or not are_as_made(connection):
             super().handle(**options)
             return
-        empty = empty_postgres if connection.vendor == "postgresql" else empty_sqlite
+        empty = patiently_empty_postgres if connection.vendor == "postgresql" else empty_sqlite
         empty(connection, sorted(set(connection.introspection.django_table_names()) - {*KEPT}))
         log.load_log()
 
@@ -47,6 +48,18 @@ def count(connection: BaseDatabaseWrapper, table: str) -> int:
         cursor.execute(f"SELECT count(*) FROM {connection.ops.quote_name(table)}")  # noqa: S608 - a name of our own
         (found,) = cursor.fetchone()
     return int(found)
+
+
+def patiently_empty_postgres(connection: BaseDatabaseWrapper, tables: list[str]) -> None:
+    """Try again where a server that lives on takes the same locks in another order just now."""
+    for is_last in (False, False, True):
+        try:
+            empty_postgres(connection, tables)
+        except OperationalError as error:
+            if is_last or getattr(error.__cause__, "sqlstate", "") != DEADLOCK:
+                raise
+        else:
+            return
 
 
 def empty_postgres(connection: BaseDatabaseWrapper, tables: list[str]) -> None:
