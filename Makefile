@@ -56,9 +56,14 @@ lint: $(DEV) docs ## Check style, templates, imports, dead code, dependencies an
 	$(BIN)/lint-imports
 	.ci/dead-code
 	$(BIN)/deptry .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive livereferrals project
 ifneq ($(NPM),)
 	$(NPM) --prefix frontend run --silent lint
 endif
+
+.PHONY: audit
+audit: $(VENV)/installed-audit ## Look the installed packages up among the known weaknesses; needs pypi.org
+	@.ci/audit
 
 .PHONY: types
 types: $(DEV) ## Check types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 BOM: Final = "\N{BOM}"
 """Without it Excel reads UTF-8 as the local code page."""
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a cell for a formula (OWASP, 'CSV Injection')."""
+FORMULA: Final = re.compile(
+    "^(?=[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])|(?<=[;\t\r\n|])(?=[=+@\uff1d\uff0b\uff0d\uff20-])"
+)
+"""Where a spreadsheet takes what follows for a formula (OWASP, 'CSV Injection'): at the start of a cell, also behind what
+other countries' Excel takes for the end of one; the wide forms are Japan's."""
 
 
 def cell(value: object) -> str:
@@ -26,8 +30,7 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return timezone.localtime(value, timezone.get_default_timezone()).isoformat(timespec="seconds")
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    return FORMULA.sub("'", str(value))
 
 
 def line(values: Iterable[object]) -> str:

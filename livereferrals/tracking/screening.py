@@ -39,6 +39,8 @@ CRAWLERS: Final = re.compile(
 """Agents of crawlers and link previews, in small letters."""
 PHONES: Final = re.compile(r"cubot|; ?(?:m|b|id|power) ?bot\b|htc_botdugls")
 """Models of phones whose names look like a crawler's."""
+LONGEST: Final = 2000
+"""Characters of an agent that are looked at: servers let headers of 64 KiB through, and what tells comes early."""
 PREFETCHES: Final = frozenset({"prefetch", "preview", "prerender"})
 PURPOSES: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 EMBEDDED: Final = frozenset(
@@ -76,8 +78,8 @@ def is_bot(user_agent: str, *, more: Iterable[re.Pattern[str]] = ()) -> bool:
     """
     if not user_agent:
         return False
-    # A header may be as long as the server lets it; what tells comes early.
-    agent = PHONES.sub("", user_agent[:2000].lower())
+    user_agent = user_agent[:LONGEST]
+    agent = PHONES.sub("", user_agent.lower())
     return CRAWLERS.search(agent) is not None or any(pattern.search(user_agent) for pattern in more)
 
 
@@ -97,6 +99,7 @@ def is_embedded(destination: str) -> bool:
 
 def device(user_agent: str) -> str:
     """Return `desktop`, `mobile`, `tablet` or `other`, as far as the user agent says."""
+    user_agent = user_agent[:LONGEST]
     return next((kind for kind, pattern in DEVICES if pattern.search(user_agent)), "other")
 
 
