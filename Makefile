@@ -48,6 +48,15 @@ TEMPLATES = git ls-files -z 'livereferrals/templates/*.html' 'project/*.html' 't
 test: $(DEV) chromium ## Run all tests, on PostgreSQL and on SQLite, with coverage
 	@$(BIN)/python -m tests.run
 
+.PHONY: faults
+faults: $(DEV) ## Kill, cut, lock and fill things under load, and account for it: MINUTES=4 SEED=
+	@$(BIN)/python -m tests.faults.chaos --on postgres --minutes $(or $(MINUTES),4) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.faults.chaos --on sqlite --minutes $(or $(MINUTES),4) $(if $(SEED),--seed $(SEED))
+
+.PHONY: soak
+soak: $(DEV) ## Hold a steady load, and see that memory and open files stay flat: SOAK_MINUTES=20 ON=postgres|sqlite
+	@$(BIN)/python -m tests.faults.soak --on $(or $(ON),postgres) --minutes $(or $(SOAK_MINUTES),20)
+
 .PHONY: lint
 lint: $(DEV) docs ## Check style, templates, imports, dead code, dependencies and docs
 	$(BIN)/ruff check .

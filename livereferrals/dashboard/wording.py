@@ -82,16 +82,17 @@ def counters(
 
 def event_row(event: Event, *, partner_name: str, rights: Rights) -> EventRow:
     """Return the event as a row of the live list; `partner_name` is empty where there is no such partner any more."""
-    kind = EventType(event.type)
+    # Beside a newer version, as during a deploy, there may be events of types that are not known here.
+    kind = EventType(event.type) if event.type in EventType.values else None
     return EventRow(
         seq=event.seq or 0,
-        type=str(kind),
-        label=str(TYPES[kind]),
+        type=event.type,
+        label=event.type if kind is None else str(TYPES[kind]),
         time=event.occurred_at,
         partner=partner_name or event.partner,
         partner_uid=event.partner,
         link=event.link_identifier,
-        text=SENTENCES[kind](event.data),
+        text="" if kind is None else SENTENCES[kind](event.data),
         amount=_event_amount(event.data) if rights.amounts else "",
         tone=TONES.get(event.data.get("outcome") or event.type, "neutral"),
         partner_url=address("partner", event.partner) if partner_name else "",

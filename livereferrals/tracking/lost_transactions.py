@@ -13,4 +13,4 @@ from django.db import transaction
 def is_lost(using: str) -> bool:
     """Whether there is a transaction, and nothing but a rollback is left of it. No query."""
     connection = transaction.get_connection(using)
-    return connection.in_atomic_block and connection.needs_rollback
+    return bool(connection.in_atomic_block and connection.needs_rollback)

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         description="Kill, stop, cut, lock and fill things under load, and account for all."
     )
     parser.add_argument("--on", choices=["postgres", "sqlite"], default="postgres", help="the database")
-    parser.add_argument("--seconds", type=float, default=240.0, help="for how long things happen")
+    parser.add_argument("--minutes", type=float, default=4.0, help="for how long things happen")
     parser.add_argument("--seed", type=int, default=None, help="what is drawn by chance is drawn from this")
     parser.add_argument("--short", action="store_true", help="the commonest misfortunes, each once and for a moment")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what was answered, and all logs")
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     with host_project(options.on) as postgres:
         from tests.faults.course import Course, perform
 
-        course = Course(seconds=options.seconds, seed=seed, short=options.short, keep=options.keep)
+        course = Course(seconds=60 * options.minutes, seed=seed, short=options.short, keep=options.keep)
         return int(perform(course, postgres))
 
 

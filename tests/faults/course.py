@@ -116,7 +116,7 @@ async def live_through(course: Course, scene: Scene, play: Play) -> None:
 
 def bag(course: Course, scene: Scene) -> list[Misfortune]:
     """Return what is to happen, in the order of chance."""
-    kinds = list(ON_SQLITE if scene.postgres is None else ON_POSTGRES)
+    kinds: list[Misfortune] = list(ON_SQLITE if scene.postgres is None else ON_POSTGRES)
     if course.short:
         kinds = kinds[: misfortunes.SHORT]
     scene.chance.shuffle(kinds)

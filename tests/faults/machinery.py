@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import tempfile
 import warnings
@@ -228,3 +229,22 @@ def stopped(*pids: int) -> Iterator[None]:
         for pid in held:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def full_disk(*pids: int) -> Iterator[None]:
+    """Let these processes write to no file, their logs included.
+
+    The system then says that files are too large (EFBIG), which SQLite takes for an error of the disk. That of a disk
+    without room (ENOSPC) would need a disk of our own.
+    """
+    for pid in pids:
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, most))
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))

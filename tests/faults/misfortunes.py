@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import sqlite3
 import time
@@ -12,18 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.faults.machinery import stopped
+from tests.faults.machinery import full_disk, stopped
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tests.faults.machinery import Killable, OddServer, Postgres, Valkey, WorkerProcess
 
 LOCK_TIMEOUT_S: Final = 1
 """How long a server of the chaos waits for SQLite's lock: less than it is held at times."""
-FULL: Final = 1
-"""Bytes of a file that may be written on a full disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,21 +199,6 @@ def fill_disk(scene: Scene) -> None:
     pids = [process.pid for process in scene.processes]
     with full_disk(*pids):
         time.sleep(span_s)
-
-
-@contextlib.contextmanager
-def full_disk(*pids: int) -> Iterator[None]:
-    """Let these processes write to no file."""
-    for pid in pids:
-        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL, most))
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
 
 
 Misfortune = Callable[[Scene], None]

@@ -28,7 +28,7 @@ def set_wrong_clock(path: str) -> None:
     def wrong_by() -> float:
         return float(file.read_text() or 0)
 
-    time.time = lambda: real_time() + wrong_by()  # type: ignore[assignment] # of the same type
+    time.time = lambda: real_time() + wrong_by()
     timezone.now = lambda: real_now() + timedelta(seconds=wrong_by())
 
 
@@ -58,7 +58,7 @@ def main(command: list[str]) -> None:
     oddities = json.loads(os.environ["TEST_ODDITIES"])
     for name, change in (("clock", set_wrong_clock), ("database", change_database), ("hits", narrow_hits)):
         if name in oddities:
-            change(oddities[name])  # type: ignore[operator] # each has its own kind of value
+            change(oddities[name])
     sys.argv = command
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 

@@ -55,8 +55,8 @@ def test_clock_that_is_set_loses_and_doubles_nothing(sink: PartnerSink, tmp_path
 
         play.run(happen)
     assert play.faults() == [], play.account()
-    times = list(Event.objects.order_by("seq").values_list("numbered_at", flat=True))
-    assert all(before <= after for before, after in pairwise(times)), "`since` relies on it"
+    times = Event.objects.order_by("seq").values_list("numbered_at", flat=True)
+    assert all(before <= after for before, after in pairwise(filter(None, times))), "`since` relies on it"
 
 
 async def ticket(server: HostServer, token: str) -> str:
