@@ -81,7 +81,10 @@ def page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpR
 
 def answers(visitor: Visitor) -> list[Answer]:
     """Ask for every trigger of the settings; nothing is written. At most five queries for each, and one."""
-    results = [(trigger, api.attribute(trigger.name, visitor=visitor)) for trigger in catalogue.triggers()]
+    results = [
+        (trigger, api.attribute(trigger.name, visitor=visitor, reference=catalogue.next_reference(trigger.name)))
+        for trigger in catalogue.triggers()
+    ]
     uids = set().union(*(sentences.partners_in(result.trace) for _trigger, result in results))
     names = dict(Partner.objects.filter(uid__in=uids).values_list("uid", "name"))
     return [

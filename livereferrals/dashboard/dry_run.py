@@ -118,7 +118,7 @@ def dry_run(request: HttpRequest) -> HttpResponse:
 def _asked(*, trigger: str, who: Any, reference: str) -> Answer:
     given = {"visitor" if isinstance(who, Visitor) else "user": who}
     with snapshots.one_moment():
-        result = api.attribute(trigger, **given, reference=reference or None)
+        result = api.attribute(trigger, **given, reference=reference or catalogue.next_reference(trigger))
         uids = sentences.partners_in(result.trace)
         names = dict(Partner.objects.filter(uid__in=uids).values_list("uid", "name"))
     story = sentences.told(result.trace, names=names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db import Error as DatabaseProblem
 from django.db import connections
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+FIRST_PAUSE_S: Final = 2.0
+"""What else the process has was still starting when it first spoke: a doctor who comes now must not miss the worker."""
+
+
 class Reporter(Inhabitant):
     """A daemon thread that says how it stands with this process, until it takes its row away."""
 
@@ -32,10 +36,12 @@ class Reporter(Inhabitant):
         self._every_s = every_s
 
     def _run(self) -> None:
+        pause_s = min(FIRST_PAUSE_S, self._every_s)
         while True:
             self._guarded(self._say)
-            if self._stopping.wait(self._every_s):
+            if self._stopping.wait(pause_s):
                 break
+            pause_s = self._every_s
         self._guarded(processes.part)
 
     def _say(self) -> None:

@@ -67,10 +67,11 @@ def _explained(trigger: str | None, who: str | None) -> Iterator[str]:
     person = find_person(who)
     if person is None:
         raise CommandError(f"There is no user and no visitor {who!r}.")
+    reference = catalogue.next_reference(trigger)
     if isinstance(person, Visitor):
-        yield from _told(api.attribute(trigger, visitor=person))
+        yield from _told(api.attribute(trigger, visitor=person, reference=reference))
     else:
-        yield from _told(api.attribute(trigger, user=person))
+        yield from _told(api.attribute(trigger, user=person, reference=reference))
 
 
 def _told(result: Result) -> Iterator[str]:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from livereferrals import conf
+from livereferrals import conf, ids
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.triggers.declaration import Trigger, read_entry
 
@@ -93,6 +93,14 @@ def trigger(name: str) -> Trigger | None:
 def named(name: str) -> Trigger:
     """Return the trigger of this name, or one that is not declared and confirms nothing."""
     return trigger(name) or Trigger(name, signal=None, receiver="")
+
+
+def next_reference(name: str) -> str | None:
+    """Return a reference that nobody has, for a trigger that reads one: whoever asks what the next success would bring.
+
+    Without it the question is of a trigger that confirms a person once, and the answer another one.
+    """
+    return str(ids.new_uuid()) if named(name).reference is not None else None
 
 
 def forget() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from livereferrals import ids
+from livereferrals import api, ids
 from livereferrals.callbacks import embedded
 from livereferrals.callbacks.models import Delivery, Endpoint
 from livereferrals.callbacks.processes import this_process
@@ -230,6 +231,17 @@ def test_it_explains_what_a_trigger_would_do_for_somebody() -> None:
     assert f"- {hit.link.identifier} (Acme), " in told
     visitor = make_visitor()
     assert "No hit was credited" in doctor("--trigger", PAID, "--user", str(visitor.pk))
+
+
+def test_it_asks_for_the_next_success_where_each_has_a_reference_of_its_own(settings: Settings) -> None:
+    """O-02 Whoever has bought once may buy again, and it is credited again."""
+    (trigger,) = settings.LIVEREFERRALS["TRIGGERS"]
+    settings.LIVEREFERRALS = settings.LIVEREFERRALS | {"TRIGGERS": [replace(trigger, reference="number")]}
+    user, partner = make_user(username="bob"), make_partner(name="Acme")
+    make_subscription(partner=partner, trigger=PAID)
+    make_hit(link=home_link(partner), user=user)
+    assert api.confirm(PAID, user=user, reference="1").created
+    assert doctor("--trigger", PAID, "--user", "bob").startswith("A hit was credited.\n")
 
 
 @pytest.mark.parametrize(

@@ -1,118 +1,28 @@
-"""The wheel in an empty environment, a new project, the five edits of the documentation: it works."""
+"""The wheel in an empty environment, and a new project made by following the tutorial to the letter: it works."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browsing import Browser
-from tests.packaging.building import build, empty_environment
-from tests.ports import own_port
+from tests.browsing import TOKEN, Browser
+from tests.docs.pages import DOCS
+from tests.packaging.building import build
+from tests.packaging.following import PASSWORD, Reader, section_of, serving
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.browsing import Page
+
 pytestmark = pytest.mark.once
 
-APPS = """INSTALLED_APPS = [
-    "daphne",
-    "channels",
-    "django_htmx",
-    "livereferrals",
-    "shop",
-"""
-SETTINGS = """
-ASGI_APPLICATION = "mysite.asgi.application"
-LIVEREFERRALS = {
-    "TRIGGERS": [
-        Trigger("User registered", signal="django.db.models.signals.post_save",
-                receiver="livereferrals.triggers.object_created", sender="auth.User"),
-        Trigger("Order paid", signal="shop.signals.order_paid", sender="shop.Order",
-                receiver="livereferrals.triggers.signal_sent",
-                user="customer", reference="number", amount="total", currency="currency"),
-    ],
-}
-DATABASES["default"]["OPTIONS"] = {
-    "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-}
-"""
-URLS = """
-from django.http import HttpResponse
-from django.urls import include
-
-urlpatterns += [
-    path("", lambda request: HttpResponse("home")),
-    path("ref/", include("livereferrals.urls")),
-    path("referrals/", include("livereferrals.dashboard.urls")),
-]
-"""
-ASGI = """
-from livereferrals.asgi import referral_application
-
-application = referral_application(application)
-"""
-MODELS = """
-from django.conf import settings
-from django.db import models
-
-
-class Order(models.Model):
-    customer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
-    number = models.CharField(max_length=20)
-    total = models.DecimalField(max_digits=10, decimal_places=2)
-    currency = models.CharField(max_length=3)
-"""
-SIGNALS = "from django.dispatch import Signal\n\norder_paid = Signal()\n"
-FILL = """
-from django.contrib.auth.models import User
-from livereferrals.models import Partner
-User.objects.create_superuser("staff", password="sesame")
-print(Partner.objects.create(name="Acme", active=True).uid)
-"""
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-
-
-@dataclass(frozen=True)
-class Host:
-    """A project made with `startproject`, whose Python is that of the empty environment."""
-
-    bin: Path
-    directory: Path
-
-    def run(self, *arguments: str, check: bool = True) -> str:
-        """Run a command of the environment in the project; return what it printed."""
-        done = subprocess.run(  # noqa: S603 - our own commands
-            [str(self.bin / "python"), *arguments],
-            cwd=self.directory,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    @staticmethod
-    def environment() -> dict[str, str]:
-        return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
-
-    def edit(self, name: str, change: tuple[str, str] | None = None, *, append: str = "") -> None:
-        """Replace a text that must be there, or append."""
-        path = self.directory / name
-        content = path.read_text() if path.exists() else ""
-        if change is not None:
-            assert change[0] in content, f"{change[0]!r} is not in {name}"
-            content = content.replace(*change)
-        path.write_text(content + append)
+TUTORIAL = DOCS / "tutorial.md"
 
 
 @pytest.fixture(scope="module")
@@ -122,116 +32,128 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def host(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Host:
-    """A fresh project with a small shop of its own, and the five edits."""
-    place = tmp_path_factory.mktemp("host")
-    bin_directory = empty_environment(place / "venv", wheel)
-    made = Host(bin_directory, place / "mysite")
-    made.directory.mkdir()
-    made.run("-m", "django", "startproject", "mysite", ".")
-    made.run("manage.py", "startapp", "shop")
-    made.edit("shop/models.py", append=MODELS)
-    made.edit("shop/signals.py", append=SIGNALS)
-    middleware = '    "django.contrib.auth.middleware.AuthenticationMiddleware",\n'.replace('"', "'")
-    made.edit("mysite/settings.py", ("INSTALLED_APPS = [\n", APPS))
-    made.edit("mysite/settings.py", (middleware, f"{middleware}    'livereferrals.middleware.ReferralMiddleware',\n"))
-    made.edit(
-        "mysite/settings.py",
-        ("from pathlib import Path\n", "from pathlib import Path\n\nfrom livereferrals.triggers import Trigger\n"),
-    )
-    made.edit("mysite/settings.py", append=SETTINGS)
-    made.edit("mysite/urls.py", append=URLS)
-    made.edit("mysite/asgi.py", append=ASGI)
-    return made
-
-
-@pytest.fixture(scope="module")
-def uid(host: Host) -> str:
-    """The uid of a partner, in migrated tables."""
-    host.run("manage.py", "makemigrations", "shop")
-    host.run("manage.py", "migrate")
-    return host.run("manage.py", "shell", "--verbosity", "0", "--command", FILL).split()[-1]
-
-
-@pytest.fixture(scope="module")
-def base(host: Host, uid: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `runserver`, which is daphne's."""
-    port = own_port()
+def reader(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Somebody who has followed the tutorial until there is a partner; the server runs."""
+    someone = Reader(tmp_path_factory.mktemp("reader"), wheel)
+    someone.follow(TUTORIAL, "1. A project")
+    someone.follow(TUTORIAL, "2. A shop that knows nothing of referrals")
+    said = someone.follow(TUTORIAL, "3. Five edits")
+    assert "System check identified no issues (0 silenced)." in said
+    assert "Superuser created successfully." in said
     log = tmp_path_factory.mktemp("log") / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [str(host.bin / "python"), "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
-            cwd=host.directory,
-            env=host.environment(),
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: process.poll() is not None or answers(address), what="The server")
-        assert process.poll() is None, log.read_text()
-        assert "daphne" in log.read_text().lower()
-        yield address
-    finally:
-        # Not SIGINT: whoever runs in the background of a shell ignores it, and so do its children.
-        process.terminate()
-        process.wait(240)
+    with serving(someone, log):
+        assert "Starting ASGI/Daphne" in log.read_text()
+        uid, path = someone.follow(TUTORIAL, "4. A partner").split()
+        assert path == f"/ref/{uid}"
+        someone.given["<uid>"] = uid
+        yield someone
 
 
-def answers(address: str) -> bool:
-    try:
-        return Browser(address).request("/healthz").status == 200
-    except OSError:
-        return False
+def staff(reader: Reader) -> Browser:
+    browser = Browser(reader.base)
+    form = "/admin/login/?next=/referrals/"
+    answer = browser.submit(form, username="staff", password=PASSWORD, next="/referrals/")
+    assert answer.status == 302, answer.text
+    return browser
 
 
-def test_the_code_is_that_of_the_wheel(host: Host) -> None:
-    """O-08 Nothing of this checkout is in sight of the fresh project."""
-    place = host.run("-c", "import livereferrals; print(livereferrals.__file__)").strip()
-    assert place.startswith(str(host.bin.parent))
+def number(page: Page, name: str) -> int:
+    """Return a number of the dashboard's counters."""
+    counters = page.text.partition('id="counters"')[2].partition("</dl>")[0]
+    found = re.search(rf"<dt[^>]*>(?:<[^>]+>|\s)*{name}.*?<dd[^>]*>(?:<[^>]+>|\s)*(\d+)", counters, re.DOTALL)
+    assert found is not None, counters
+    return int(found[1])
 
 
-def test_check_finds_nothing_to_say(host: Host) -> None:
-    """O-08 After the five edits `check` is content."""
-    assert "no issues" in host.run("manage.py", "check", "--fail-level", "WARNING")
+def test_the_tutorial_leads_to_live_conversions(reader: Reader) -> None:
+    """O-08 From the fifth section on: watch, ask, tell the partner, greet, test."""
+    uid = reader.given["<uid>"]
+    watching = staff(reader)
+    before = number(watching.visit("/referrals/"), "Hits")
 
-
-def test_migrations_are_complete(host: Host, uid: str) -> None:
-    """O-13 The host has nothing to generate for us."""
-    assert "No changes" in host.run("manage.py", "makemigrations", "livereferrals", "--check", "--dry-run")
-    assert len(uid) == 8
-
-
-def test_a_link_is_followed(base: str, uid: str) -> None:
-    """L-01 The partner's link leads on, sets the visitor's cookie, and the hit is there."""
-    visitor = Browser(base)
+    # 5. Watch
+    visitor = Browser(reader.base)
     followed = visitor.request(f"/ref/{uid}")
-    assert followed.status == 302
-    assert visitor.cookies()
-    assert visitor.visit("/?affiliate_id=" + uid).text == "home"
+    assert (followed.status, followed.headers["Location"]) == (302, "/")
+    wait_until(lambda: number(watching.visit("/referrals/"), "Hits") == before + 1, what="The hit on the dashboard")
+    assert visitor.submit("/signup/", username="ann", password1=PASSWORD, password2=PASSWORD).status == 302
+    buy(visitor)
+    wait_until(lambda: number(watching.visit("/referrals/"), "Confirmations") == 2, what="Both on the dashboard")
+    shown = watching.visit("/referrals/").text
+    for text in ("User registered", "Order paid", "12.50", "Acme"):
+        assert text in shown, text
 
-
-def test_the_dashboard_and_its_files_are_answered(host: Host, base: str, uid: str) -> None:
-    """dashboard-1 Templates and static files are found in the installed package."""
-    visitor = Browser(base)
-    visitor.request(f"/ref/{uid}")
-    staff = Browser(base)
-    assert staff.visit("/referrals/").status in (200, 403)
-    assert (
-        staff.submit("/admin/login/?next=/referrals/", username="staff", password="sesame", next="/referrals/").status
-        == 302
+    # 6. Ask why; a person takes longer than a server that has just begun to say that it has a worker.
+    wait_until(
+        lambda: "make deliveries" in reader.run("python manage.py livereferrals doctor || true"), what="A worker"
     )
-    page = staff.visit("/referrals/")
+    said = reader.follow(TUTORIAL, "6. Ask why")
+    assert re.search(r"^0 errors", said, re.MULTILINE)
+    assert "Acme" in said
+
+    # 7. Tell the partner
+    create, client = section_of(TUTORIAL, "7. Tell the partner")
+    reader.given["<token>"] = reader.type(reader.filled_in(create.code.strip())).split()[0]
+    export, command = (reader.filled_in(line) for line in client.code.splitlines())
+    reader.type(export)
+    events = [json.loads(line) for line in reader.lines_of(command, until='"Order paid"')]
+    types = [event["type"] for event in events]
+    assert "hit" in types
+    assert (types.count("claim"), types.count("confirmation")) == (1, 2)
+    buy(visitor)
+    (event,) = map(json.loads, reader.lines_of(command, until='"Order paid"'))
+    assert event["cursor"] not in {known["cursor"] for known in events}
+    assert (reader.directory / "feed.cursor").exists()
+
+    # 8. Greet people, give them links
+    reader.follow(TUTORIAL, "8. Greet people, give them links")
+    wait_until(lambda: "Welcome, reader of Acme." in visitor.visit("/").text, what="The greeting")
+    assert re.search(rf"Share your own link: {reader.base}/ref/[\w-]+", visitor.visit("/").text)
+
+    # 9. Test it
+    assert "OK" in reader.follow(TUTORIAL, "9. Test it")
+
+
+def buy(visitor: Browser) -> None:
+    token = TOKEN.search(visitor.visit("/").text)
+    assert token is not None
+    answer = visitor.request("/buy/", data={"csrfmiddlewaretoken": token[1]})
+    assert "Thank you for order" in answer.text, answer.text
+
+
+def test_the_code_is_that_of_the_wheel(reader: Reader) -> None:
+    """O-08 Nothing of this checkout is in sight of the fresh project."""
+    place = reader.run("python -c 'import livereferrals; print(livereferrals.__file__)'").strip()
+    assert place.startswith(str(reader.bin).removesuffix("/bin"))
+
+
+def test_migrations_are_complete(reader: Reader) -> None:
+    """O-13 The host has nothing to generate for us."""
+    assert "No changes" in reader.run("python manage.py makemigrations livereferrals --check --dry-run")
+    assert len(reader.given["<uid>"]) == 8
+
+
+def test_a_parameter_is_followed_and_taken_away(reader: Reader) -> None:
+    """L-01 A partner's uid on any address: the visitor's cookie is set, and the address is clean."""
+    visitor = Browser(reader.base)
+    page = visitor.visit(f"/?affiliate_id={reader.given['<uid>']}")
+    assert page.status == 200
+    assert page.url == f"{reader.base}/"
+    assert visitor.cookies()
+
+
+def test_the_dashboard_and_its_files_are_answered(reader: Reader) -> None:
+    """dashboard-1 Templates and static files are found in the installed package."""
+    browser = staff(reader)
+    page = browser.visit("/referrals/")
     assert page.status == 200
     assert 'id="counters"' in page.text
     files = re.findall(r'(?:src|href)="(/static/livereferrals/[^"]+)"', page.text)
     assert {name.rpartition(".")[2] for name in files} >= {"js", "css"}
     for name in files:
-        assert staff.request(name).status == 200, name
+        assert browser.request(name).status == 200, name
 
 
-def test_the_admin_shows_our_tables(host: Host, base: str) -> None:
+def test_the_admin_shows_our_tables(reader: Reader) -> None:
     """D-01 Partners, links and subscriptions are in the admin's list."""
-    staff = Browser(base)
-    staff.submit("/admin/login/?next=/admin/", username="staff", password="sesame", next="/admin/")
-    assert "/admin/livereferrals/partner/" in staff.visit("/admin/").text
+    assert "/admin/livereferrals/partner/" in staff(reader).visit("/admin/").text
