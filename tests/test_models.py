@@ -94,14 +94,21 @@ def two_replays_at_once() -> None:
     factories.make_replay(subscription=factories.make_replay().subscription)
 
 
+def one_number_twice() -> None:
+    for _ in range(2):
+        event(seq=1, numbered_at=timezone.now())
+
+
 BREACHES: dict[str, Callable[[], object]] = {
     "lr_event_numbered_whole": lambda: event(seq=1),
+    "lr_event_seq": one_number_twice,
     "lr_eventlog_singleton": lambda: EventLog.objects.create(id=2),
     "lr_eventlog_bounds": lambda: EventLog.objects.update_or_create(id=1, defaults={"head": 3, "oldest": 4}),
     "lr_link_one_owner": lambda: change(factories.make_link(), owner=LinkOwner.HOUSE),
     "lr_link_identifier_not_empty": lambda: factories.make_link(identifier=""),
     "lr_link_one_home": second_home_link,
     "lr_visitor_user_claimed": lambda: change(factories.make_visitor(), user=factories.make_user()),
+    "lr_visitor_legacy_id": lambda: twice(Visitor, legacy_id=1),
     "lr_confirmation_reference": lambda: again(factories.make_confirmation(reference="A-1")),
     "lr_confirmation_once_user": once_for_the_user,
     "lr_confirmation_once_visitor": once_for_the_visitor,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from livereferrals.callbacks import clock, recording
@@ -20,7 +19,8 @@ from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import ENDED, Delivery, DeliveryKind, DeliveryState, EndReason
 from livereferrals.callbacks.notices import delivery_entry
 from livereferrals.callbacks.transactions import short_transaction
-from livereferrals.events import hints, log
+from livereferrals.callbacks.waking import wake_workers
+from livereferrals.events import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -238,13 +238,3 @@ def _refusal(
     if attempts is not None and attempts != row.attempts:
         return Obstacle.OVERTAKEN
     return obstacle(row)
-
-
-def wake_workers() -> None:
-    """Have the workers look for work once the current transaction, if there is one, has committed."""
-    transaction.on_commit(_hint, using=alias(), robust=True)
-
-
-def _hint() -> None:
-    hints.notify()
-    hints.announce()

@@ -10,6 +10,7 @@ from django.db.models import OuterRef, Q, Subquery
 from livereferrals.callbacks import clock, payload, retention
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, EndReason, Method, Subscription
 from livereferrals.callbacks.notices import delivery_entry
+from livereferrals.callbacks.waking import wake_workers
 from livereferrals.events import log
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def _cancelled(confirmation: Confirmation) -> QuerySet[Delivery]:
 
 def _insert(rows: list[Delivery]) -> list[Delivery]:
     with transaction.atomic(using=_alias(), savepoint=False):
+        wake_workers()
         return Delivery.objects.using(_alias()).bulk_create(rows)
 
 

@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from livereferrals.callbacks import clock, recording
-from livereferrals.callbacks.acting import make_due, wake_workers
+from livereferrals.callbacks.acting import make_due
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import (
     Delivery,
@@ -28,6 +28,7 @@ from livereferrals.callbacks.models import (
     Subscription,
 )
 from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.callbacks.waking import wake_workers
 
 if TYPE_CHECKING:
     import uuid

@@ -141,7 +141,7 @@ class Rounds:
         while self._dues and self._dues[0] <= now:
             heapq.heappop(self._dues)
         faults.reach(faults.Point.LOOKING)
-        await self._database.call(publisher.publish_now)
+        await self._database.call(publisher.publish_left_behind)
         room, failing = self._board.room, self._board.room_for_failing
         leased = await self._database.call(lambda: self._lease(room, failing))
         faults.reach(faults.Point.LEASED)

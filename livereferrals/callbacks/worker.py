@@ -105,7 +105,7 @@ class Worker:
         """Work until `stop()`."""
         self._loop = asyncio.get_running_loop()
         database, teller = WorkThread("livereferrals-callbacks-database"), Teller()
-        hints.add_listener(self.wake)
+        hints.add_listener(self.wake, about=hints.DELIVERIES)
         receiving = asyncio.create_task(hints.receive_forever())
         logger.info("Callback worker %s started.", self.name, extra={"action": "worker.started"})
         try:
@@ -123,7 +123,7 @@ class Worker:
                 )
                 await self._work(rounds)
         finally:
-            hints.remove_listener(self.wake)
+            hints.remove_listener(self.wake, about=hints.DELIVERIES)
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
             await teller.aclose()

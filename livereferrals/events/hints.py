@@ -1,4 +1,4 @@
-"""Hints: "there is something new in the log", or among feed tokens or links. They carry no data; losing one delays a reader.
+"""Hints: "there is something new in the log", or among feed tokens, links or deliveries. They carry no data; losing one delays a reader.
 
 Inside a process a hint is a call to each listener, from whichever thread has it. To other processes it goes over the
 channel layer, where the host has one.
@@ -38,7 +38,10 @@ TOKENS = "tokens"
 LINKS = "links"
 """What a hint is about: some link, or its partner or user, is not what it was."""
 
-_listeners: dict[str, set[Callable[[], None]]] = {LOG: set(), TOKENS: set(), LINKS: set()}
+DELIVERIES = "deliveries"
+"""What a hint is about: some delivery is to be made, or may be made now."""
+
+_listeners: dict[str, set[Callable[[], None]]] = {LOG: set(), TOKENS: set(), LINKS: set(), DELIVERIES: set()}
 _lock = threading.Lock()
 
 

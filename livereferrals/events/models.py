@@ -27,9 +27,7 @@ class Event(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=ids.new_uuid, editable=False)
-    seq = models.BigIntegerField(
-        _("number"), null=True, unique=True, help_text=_("Place in the log, given after commit.")
-    )
+    seq = models.BigIntegerField(_("number"), null=True, help_text=_("Place in the log, given after commit."))
     type = models.CharField(_("type"), max_length=12, choices=EventType)
     occurred_at = models.DateTimeField(_("time"), help_text=_("When it happened."))
     numbered_at = models.DateTimeField(
@@ -52,16 +50,23 @@ class Event(models.Model):
                 condition=Q(seq__isnull=True, numbered_at__isnull=True) | Q(seq__gt=0, numbered_at__isnull=False),
                 name="lr_event_numbered_whole",
             ),
+            # Indexes by number leave out what has none: each event would enter them twice, and what it leaves behind when
+            # it is numbered stands in the way of the sequencer's question until the table is vacuumed.
+            models.UniqueConstraint(fields=["seq"], condition=Q(seq__isnull=False), name="lr_event_seq"),
         ]
         indexes = [
             # The sequencer's only question: what has no number yet.
             models.Index(fields=["id"], name="lr_event_unnumbered", condition=Q(seq__isnull=True)),
             # A partner's topic, and the last rows of one partner.
-            models.Index(fields=["partner", "seq"], name="lr_event_partner_seq"),
+            models.Index(fields=["partner", "seq"], name="lr_event_partner_seq", condition=Q(seq__isnull=False)),
             # The newest of a rare type, which would else lie below millions of hits.
             models.Index(fields=["type", "seq"], name="lr_event_rare", condition=~Q(type="hit")),
             # A link's topic, and the last rows of one link.
-            models.Index(fields=["link", "seq"], name="lr_event_link_seq", condition=Q(link__isnull=False)),
+            models.Index(
+                fields=["link", "seq"],
+                name="lr_event_link_seq",
+                condition=Q(link__isnull=False, seq__isnull=False),
+            ),
             # Erasure: all events of one person, without reading the log.
             models.Index(fields=["visitor"], name="lr_event_visitor", condition=Q(visitor__isnull=False)),
             models.Index(fields=["user"], name="lr_event_user", condition=~Q(user="")),

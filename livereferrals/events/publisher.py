@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 
 from django.db import Error as DatabaseProblem
 from django.db import connections, router, transaction
@@ -22,6 +23,8 @@ IDLE_CLOSE_S = 0.5
 """Quiet time after which the thread gives its database connection back."""
 RETRY_S = 0.5
 """Pause after a database error."""
+APART_S = 0.01
+"""From the begin of one numbering to the next: an event that comes alone is numbered at once, a flood in few batches."""
 
 
 class Publisher:
@@ -34,6 +37,8 @@ class Publisher:
         self._wanted = threading.Event()
         self._resting = threading.Event()
         self._resting.set()
+        self._announced: set[str] = set()
+        """What other processes are to be told of."""
         self._lock = threading.Lock()
         self._pid: int | None = None
 
@@ -50,11 +55,21 @@ class Publisher:
             self._is_private = self._is_private_database()
         return self.inline or self._is_private
 
-    def wake(self) -> None:
-        """Have everything numbered soon; returns at once."""
+    def wake(self, *, about: str | None = None) -> None:
+        """Have everything numbered soon; returns at once.
+
+        Args:
+            about: what else there is to hint at, beside the log.
+        """
+        if about is not None:
+            hints.notify(about)
         if self.is_inline:
             publish_now()
+            if about is not None:
+                hints.announce(about)
             return
+        if about is not None:
+            self._announced.add(about)
         self._wanted.set()
         if self._pid != os.getpid():
             self._start()
@@ -71,17 +86,27 @@ class Publisher:
 
     def _run(self) -> None:
         wanted, resting = self._wanted, self._resting
+        last = 0.0
         while True:
             resting.set()
             if not wanted.wait(IDLE_CLOSE_S):
                 connections.close_all()
                 wanted.wait()
             resting.clear()
+            if (early := last + APART_S - time.monotonic()) > 0:
+                time.sleep(early)
+            last = time.monotonic()
             wanted.clear()
-            if not self._published():
+            is_published = self._published()
+            self._announce()
+            if not is_published:
                 connections.close_all()
                 threading.Event().wait(RETRY_S)
                 wanted.set()
+
+    def _announce(self) -> None:
+        while self._announced:
+            hints.announce(self._announced.pop())
 
     @staticmethod
     def _published() -> bool:
@@ -109,7 +134,16 @@ publisher = Publisher()
 
 def publish_now() -> None:
     """Number what is committed and wake the readers here and, over the channel layer, elsewhere."""
-    if sequencer.number_events(is_expected=True):
+    _publish(is_expected=True)
+
+
+def publish_left_behind() -> None:
+    """Do the same for what a process has committed that did not live to number it. One cheap query as a rule."""
+    _publish(is_expected=False)
+
+
+def _publish(*, is_expected: bool) -> None:
+    if sequencer.number_events(is_expected=is_expected):
         hints.notify()
         hints.announce()
 

@@ -6,7 +6,7 @@ visible later. A number given after the commit, under a lock, cannot: whoever se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections, router, transaction
 from django.utils import timezone
@@ -15,12 +15,12 @@ from livereferrals.events.fresh import Batch, fresh
 from livereferrals.events.locking import SINGLETON, lock_singleton
 from livereferrals.events.logged import column_list, logged
 from livereferrals.events.models import Event, EventLog
+from livereferrals.events.numbering_postgres import lock_and_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
-    from django.db.backends.utils import CursorWrapper
 
 BATCH = 1000
 """Events numbered in one transaction at most, so that the lock is never held long."""
@@ -32,7 +32,17 @@ NUMBER = """
     WHERE {table}.id = chosen.id
 """
 FORWARD = "UPDATE {log} SET head = head + %s, last_numbered_at = %s WHERE id = %s"
-LOG = "epoch, head, oldest, revision, house_key, last_numbered_at"
+LOG = "epoch, head, oldest, revision, house_key"
+
+
+class Numbered(NamedTuple):
+    """What one transaction has numbered."""
+
+    log: Sequence[Any]
+    """The log before it: the columns of `LOG`."""
+    rows: Sequence[Sequence[Any]]
+    """The events, where somebody wants them."""
+    number: int
 
 
 def number_events(*, is_expected: bool = False) -> int:
@@ -53,26 +63,47 @@ def number_events(*, is_expected: bool = False) -> int:
 
 
 def _number_batch(alias: str) -> int:
-    """Number up to `BATCH` events: one transaction, three statements.
+    """Number up to `BATCH` events in one transaction.
 
     Statements of our own: this stands between each commit and its readers.
     """
     connection = connections[alias]
     tells = fresh.is_wanted and connection.features.can_return_rows_from_bulk_insert
-    returning = f" RETURNING {column_list(using=alias)}" if tells else ""
-    with transaction.atomic(using=alias), connection.cursor() as cursor:
-        *log, last, now = _locked(cursor, connection)
-        head = log[1]
-        # `since` in the feed relies on this time never going back, even if a clock does.
-        stamp = connection.ops.adapt_datetimefield_value(now if last is None else max(now, last))
-        cursor.execute(NUMBER.format(table=Event._meta.db_table) + returning, [head, stamp, BATCH])
+    with transaction.atomic(using=alias):
+        numbering = _in_one_journey if _can_pipeline(connection) else _step_by_step
+        log, rows, numbered = numbering(connection, tells=tells)
+    if numbered and tells and not connection.in_atomic_block:
+        _tell(log, rows, alias=alias)
+    return numbered
+
+
+def _in_one_journey(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered:
+    log, rows = lock_and_number(connection, columns=LOG, limit=BATCH, tells=tells)
+    if log is None:  # a flush of the tables took the row away
+        return _step_by_step(connection, tells=tells)
+    return Numbered(log, rows, len(rows) if tells else rows[0][0])
+
+
+def _step_by_step(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered:
+    row = lock_singleton(EventLog, using=connection.alias)
+    now, last = timezone.now(), row.last_numbered_at
+    # `since` in the feed relies on this time never going back, even if a clock does.
+    stamp = connection.ops.adapt_datetimefield_value(now if last is None else max(now, last))
+    returning = f" RETURNING {column_list(using=connection.alias)}" if tells else ""
+    with connection.cursor() as cursor:
+        cursor.execute(NUMBER.format(table=Event._meta.db_table) + returning, [row.head, stamp, BATCH])
         rows = cursor.fetchall() if tells else []
         numbered: int = len(rows) if tells else cursor.rowcount
         if numbered:
             cursor.execute(FORWARD.format(log=EventLog._meta.db_table), [numbered, stamp, SINGLETON])
-    if numbered and tells and not connection.in_atomic_block:
-        _tell(log, rows, alias=alias)
-    return numbered
+    return Numbered((row.epoch, row.head, row.oldest, row.revision, row.house_key), rows, numbered)
+
+
+def _can_pipeline(connection: BaseDatabaseWrapper) -> bool:
+    """Whether statements can travel together: psycopg 3 over a libpq that knows how."""
+    if connection.vendor != "postgresql" or connection.Database.__name__ != "psycopg":  # type: ignore[attr-defined] # its driver
+        return False
+    return bool(connection.Database.Pipeline.is_supported())  # type: ignore[attr-defined]
 
 
 def _tell(log: Sequence[Any], rows: Sequence[Sequence[Any]], *, alias: str) -> None:
@@ -87,18 +118,3 @@ def _tell(log: Sequence[Any], rows: Sequence[Sequence[Any]], *, alias: str) -> N
             events=logged(rows, using=alias),
         )
     )
-
-
-def _locked(cursor: CursorWrapper, connection: BaseDatabaseWrapper) -> Sequence[Any]:
-    """Lock the log's row for this transaction; return what `LOG` names, and the time that all processes agree on.
-
-    That is PostgreSQL's clock, on SQLite the machine's.
-    """
-    table = EventLog._meta.db_table
-    if connection.vendor == "postgresql":
-        cursor.execute(f"SELECT {LOG}, clock_timestamp() FROM {table} WHERE id = {SINGLETON} FOR UPDATE")  # noqa: S608 - our own names
-        found = cursor.fetchone()
-        if found is not None:
-            return tuple(found)
-    row = lock_singleton(EventLog, using=connection.alias)
-    return (row.epoch, row.head, row.oldest, row.revision, row.house_key, row.last_numbered_at, timezone.now())

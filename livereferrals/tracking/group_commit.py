@@ -3,14 +3,15 @@
     recorded = await get_group().record(draft)
 
 No timer: a lone hit is written at once, and the more come at a time, the more share a commit. Every caller waits for the
-commit of its own hit (L-10).
+commit of its own hit (L-10). A thread writes them; on PostgreSQL the event loop itself, except for what needs more than one
+statement.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.db import DataError, IntegrityError, router, transaction
@@ -22,13 +23,14 @@ from livereferrals.tracking.drafts import Recorded
 from livereferrals.tracking.grouping import Grouping, LateError, Limits, NoRoomError
 from livereferrals.tracking.losses import HitLoss, Losses
 from livereferrals.tracking.models import ReferralHit
-from livereferrals.tracking.writing import Hits
+from livereferrals.tracking.writing import Hits, loop_hits
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
     from livereferrals.tracking.drafts import HitDraft
+    from livereferrals.tracking.loop_writing import LoopHits
     from livereferrals.tracking.writing import Outcome
 
 LIMITS: Final = Limits(most=512, room=4096)
@@ -39,14 +41,25 @@ TELLING: Final = Limits(most=1, room=128)
 """Batches of hits that the host is told of at a time; a host that is slower than its visitors slows the writing down."""
 
 
+class Attempt(NamedTuple):
+    """A hit for the thread."""
+
+    draft: HitDraft
+    tried: uuid.UUID | None = None
+    """The id under which it may be there already."""
+
+
 class HitGroup:
     """The hits of this process that are to be written; for any number of event loops."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.losses = Losses()
         """What has not become a hit."""
+        self._limits = limits
         self._hits = Hits()
-        self._grouping: Grouping[HitDraft, Recorded] = Grouping(
+        self._loops: dict[asyncio.AbstractEventLoop, LoopHits | None] = {}
+        self._latest: tuple[asyncio.AbstractEventLoop | None, LoopHits | None] = (None, None)
+        self._grouping: Grouping[Attempt, Recorded] = Grouping(
             "livereferrals-hits", self._write, limits=limits, afterwards=self._tell
         )
         self._telling: Grouping[Sequence[uuid.UUID], None] = Grouping(
@@ -62,7 +75,7 @@ class HitGroup:
         if publisher.is_inline:
             return await sync_to_async(self._record_here)(draft)
         try:
-            return await self._grouping.ask(draft)
+            return await self._written(draft)
         except NoRoomError:
             reason = HitLoss.OVERLOAD
         except LateError:
@@ -72,13 +85,53 @@ class HitGroup:
 
     def close(self) -> None:
         """Write what is queued, tell of it, and give the connections back; the next hit begins anew."""
+        self._close_loops(only_closed=False)
         self._grouping.close()
         self._telling.close()
 
+    async def _written(self, draft: HitDraft) -> Recorded:
+        hits = None if draft.visitor is not None and draft.consent else self._on_this_loop()
+        if hits is None:
+            return await self._grouping.ask(Attempt(draft))
+        recorded = await hits.record(draft)
+        if isinstance(recorded, Recorded):
+            return recorded
+        return await self._grouping.ask(Attempt(draft, recorded))
+
+    def _on_this_loop(self) -> LoopHits | None:
+        """Return what writes hits on the running event loop; nothing where only threads can."""
+        loop = asyncio.get_running_loop()
+        latest, hits = self._latest
+        if latest is not loop:
+            hits = self._of_loop(loop)
+            self._latest = loop, hits
+        return hits
+
+    def _of_loop(self, loop: asyncio.AbstractEventLoop) -> LoopHits | None:
+        if loop not in self._loops:
+            self._close_loops(only_closed=True)
+            self._loops[loop] = loop_hits(loop, limits=self._limits, tell=self._tell_from_loop, abandon=self._take_over)
+        return self._loops[loop]
+
+    def _close_loops(self, *, only_closed: bool) -> None:
+        for loop in [loop for loop in self._loops if loop.is_closed() or not only_closed]:
+            if (hits := self._loops.pop(loop)) is not None:
+                hits.close()
+        self._latest = None, None
+
+    def _take_over(self, draft: HitDraft, tried: uuid.UUID | None) -> None:
+        self._grouping.put(Attempt(draft, tried))
+
+    async def _tell_from_loop(self, hits: Sequence[uuid.UUID]) -> None:
+        publisher.wake()
+        if hit_recorded.has_listeners(ReferralHit):
+            await asyncio.to_thread(self._telling.give, hits)
+
     # --- in the thread ----------------------------------------------------------------------------------------------------
 
-    def _write(self, drafts: Sequence[HitDraft]) -> list[Recorded | Exception]:
-        return self._judged(drafts, self._hits.write(drafts))
+    def _write(self, attempts: Sequence[Attempt]) -> list[Recorded | Exception]:
+        drafts, tried = zip(*attempts, strict=True)
+        return self._judged(drafts, self._hits.write(drafts, tried=tried))
 
     def _judged(self, drafts: Sequence[HitDraft], outcomes: Sequence[Outcome]) -> list[Recorded | Exception]:
         """Return the outcomes, what failed as the error that the one who asked gets; the losses are told of."""

@@ -187,6 +187,12 @@ class Grouping(Generic[Item, Answer]):
             self._start()
         while self._is_full():
             time.sleep(GIVE_AGAIN_S)
+        self.put(item)
+
+    def put(self, item: Item) -> None:
+        """Have the item worked on, even if there is no room; nobody waits for an answer."""
+        if self._pid != os.getpid():
+            self._start()
         self._queue.put(Asked(item, None, None))
 
     @property

@@ -7,6 +7,7 @@ renewed once; what the lost one had committed after all is found by the hits' id
 from __future__ import annotations
 
 import logging
+import socket
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from django.db import DataError, Error, IntegrityError, connections, router, transaction
@@ -18,10 +19,12 @@ from livereferrals.tracking.models import ReferralHit, ReferralLink
 from livereferrals.tracking.writing_sqlite import SqliteWriter
 
 if TYPE_CHECKING:
+    import asyncio
     import uuid
     from collections.abc import Mapping, Sequence
 
     from livereferrals.tracking.drafts import HitDraft
+    from livereferrals.tracking.loop_writing import LoopHits
     from livereferrals.tracking.writing_postgres import PostgresWriter
 
 logger = logging.getLogger(__name__)
@@ -70,9 +73,17 @@ class Hits:
         """Whether the writing tells the host of its hits by itself."""
         return isinstance(self._writer, PlainWriter)
 
-    def write(self, drafts: Sequence[HitDraft]) -> list[Outcome]:
-        """Return what has become of each draft; raises nothing."""
-        hits = [ids.new_uuid() for _ in drafts]
+    def write(self, drafts: Sequence[HitDraft], *, tried: Sequence[uuid.UUID | None] = ()) -> list[Outcome]:
+        """Return what has become of each draft; raises nothing.
+
+        Args:
+            drafts: what is to be recorded.
+            tried: for each draft the id of a hit that may be there already, if there was an attempt before.
+        """
+        hits = [hit or ids.new_uuid() for hit in tried or [None] * len(drafts)]
+        if any(tried):
+            self._ready()
+            return self._again(drafts, hits)
         try:
             return self._batch(drafts, hits)
         except REFUSED:
@@ -94,6 +105,9 @@ class Hits:
             return self._one_by_one(drafts, hits)
         except Error as error:
             return [error] * len(drafts)
+        except Exception:  # as in `write`
+            logger.exception("A batch of hits cannot be made.", extra={"action": "hit.unmakable"})
+            return self._one_by_one(drafts, hits)
         found = {recorded.hit_id: recorded for recorded in new if isinstance(recorded, Recorded)} | there
         return [found[hit] for hit in hits]
 
@@ -162,8 +176,35 @@ def _kind(connection: Any) -> type[PostgresWriter | SqliteWriter | PlainWriter]:
         return PlainWriter  # the host's function is asked inside the transaction, when the hit is there
     if connection.vendor == "sqlite":
         return SqliteWriter
-    if connection.vendor == "postgresql" and connection.Database.__name__ == "psycopg":  # not of version 2
+    if _is_psycopg(connection):
         from livereferrals.tracking.writing_postgres import PostgresWriter
 
         return PostgresWriter
     return PlainWriter
+
+
+def _is_psycopg(connection: Any) -> bool:
+    return bool(connection.vendor == "postgresql" and connection.Database.__name__ == "psycopg")  # not version 2
+
+
+def loop_hits(loop: asyncio.AbstractEventLoop, **options: Any) -> LoopHits | None:
+    """Return what writes hits on the loop itself, if the database and the loop can do that."""
+    if conf.settings.FEED_EVENT_FIELDS is not None or not _is_psycopg(connections[router.db_for_write(ReferralHit)]):
+        return None
+    if not _watches_sockets(loop):
+        return None
+    from livereferrals.tracking.loop_writing import LoopHits
+
+    return LoopHits(loop, **options)
+
+
+def _watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop tells when a socket can be read: all do but Windows' default one."""
+    ours, other = socket.socketpair()
+    with ours, other:
+        try:
+            loop.add_reader(ours, lambda: None)
+        except NotImplementedError:
+            return False
+        loop.remove_reader(ours)
+        return True

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from psycopg import Connection
-
     from livereferrals.tracking.drafts import HitDraft
     from livereferrals.tracking.hit_rows import HitRow, Pair
 
@@ -45,16 +43,36 @@ NO_OWN_IDS: Final = ('""',) * 6
 """A hit without click id and sub-ids, as most are."""
 
 
+class Statement:
+    """The one statement, for one connection."""
+
+    may_prepare = True
+    """Whether this process still takes it that its sessions keep what they have prepared."""
+
+    def __init__(self, connection: Any) -> None:
+        self.sql = _insert(connection)
+        self.name = f"livereferrals_hits_{ids.random_identifier()}".encode()
+        self.is_prepared = False
+
+    def values(self, rows: Sequence[HitRow]) -> list[bytes]:
+        """Return its parameters: an array for each of `GIVEN`, as text."""
+        return [f"{{{','.join(column)}}}".encode() for column in zip(*map(_texts, rows), strict=True)]
+
+    def give_up_preparing(self) -> None:
+        """Note that a session has forgotten it."""
+        logger.info("A pooler does not keep prepared statements; hits go without.", extra={"action": "hits.unprepared"})
+        self.is_prepared = False
+        type(self).may_prepare = False
+
+
 class PostgresWriter:
     """Writes batches over one of Django's connections."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._sql = _insert(connection)
+        self._statement = Statement(connection)
         self._lookup = _lookup(connection)
-        self._name = f"livereferrals_hits_{ids.random_identifier()}".encode()
-        self._may_prepare = True
-        self._prepared_on: Connection | None = None
+        self._prepared_on: object = None
 
     def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> list[HitRow]:
         """Record the drafts in one transaction and return their rows. One statement, two where a visitor is carried."""
@@ -76,30 +94,28 @@ class PostgresWriter:
             return {(visitor, link): last for visitor, link, last in cursor.fetchall()}
 
     def _insert(self, rows: Sequence[HitRow]) -> None:
-        values = [f"{{{','.join(column)}}}".encode() for column in zip(*map(_texts, rows), strict=True)]
+        values = self._statement.values(rows)
         with self._connection.wrap_database_errors:
-            self._execute(self._connection.connection, values)
+            self._execute(values)
 
-    def _execute(self, raw: Connection, values: Sequence[bytes]) -> None:
+    def _execute(self, values: Sequence[bytes]) -> None:
         # libpq itself: psycopg's own way of preparing numbers its statements, and two processes behind one pooler would
         # take each other's for theirs.
-        if not self._may_prepare:
-            _check(raw.pgconn.exec_params(self._sql, values))
+        raw, statement = self._connection.connection, self._statement
+        if not Statement.may_prepare:
+            check(raw.pgconn.exec_params(statement.sql, values))
             return
         try:
             if self._prepared_on is not raw:
-                _check(raw.pgconn.prepare(self._name, self._sql))
+                check(raw.pgconn.prepare(statement.name, statement.sql))
                 self._prepared_on = raw
-            _check(raw.pgconn.exec_prepared(self._name, values))
+            check(raw.pgconn.exec_prepared(statement.name, values))
         except errors.lookup(UNKNOWN_STATEMENT):
-            logger.info(
-                "A pooler does not keep prepared statements; hits go without.", extra={"action": "hits.unprepared"}
-            )
-            self._may_prepare = False
+            statement.give_up_preparing()
             raise
 
 
-def _check(result: pq.abc.PGresult) -> None:
+def check(result: pq.abc.PGresult) -> None:
     """Raise what the server says, as psycopg would."""
     if result.status == pq.ExecStatus.COMMAND_OK:
         return

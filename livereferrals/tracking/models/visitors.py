@@ -31,9 +31,10 @@ class Visitor(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="referral_visitors",
+        db_index=False,  # most visitors are nobody's; see `Meta`
     )
     claimed_at = models.DateTimeField(_("claimed"), null=True, blank=True)
-    legacy_id = models.BigIntegerField(_("old number"), null=True, blank=True, unique=True)
+    legacy_id = models.BigIntegerField(_("old number"), null=True, blank=True)
     created_at = models.DateTimeField(_("first seen"), auto_now_add=True)
 
     class Meta:
@@ -44,8 +45,13 @@ class Visitor(models.Model):
             models.CheckConstraint(
                 condition=Q(user__isnull=True) | Q(claimed_at__isnull=False), name="lr_visitor_user_claimed"
             ),
+            # As those of users below: few visitors have one, and each new visitor would pay for the others' places.
+            models.UniqueConstraint(
+                fields=["legacy_id"], condition=Q(legacy_id__isnull=False), name="lr_visitor_legacy_id"
+            ),
         ]
         indexes = [
+            models.Index(fields=["user"], name="lr_visitor_user", condition=Q(user__isnull=False)),
             # The admin's filter over all visitors, newest first: their ids are in the order of time.
             models.Index(fields=["id"], name="lr_visitor_claimed", condition=Q(claimed_at__isnull=False)),
         ]
