@@ -25,6 +25,7 @@ from tests.factories import make_link, make_partner, make_subscription
 from tests.faults.accounting import Reading, find_faults, report
 from tests.faults.books import read_books
 from tests.faults.load import Effects, Load, Reader
+from tests.partner import Answer
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 AT_REST_WITHIN_S: Final = 240.0
 """How long it may take until everything that is owed is done."""
 ANSWERED_AGAIN: Final = 5
+"""Hits that are answered, and orders above none, before the shop counts as open again."""
+THINKING_S: Final = 0.2
+"""How long the partner's server takes: most of the time some callback is under way."""
 TRIGGERS: Final = ("User registered", "Order paid")
 TRANSPORTS: Final[tuple[tuple[bool, Transport], ...]] = ((True, "ws"), (True, "poll"), (False, "ws"), (False, "sse"))
 """The readers: whether it is the partner's or the house's, which reads everything; and how it reads."""
@@ -65,6 +69,7 @@ class Play:
             for number, trigger in enumerate(TRIGGERS):
                 url = sink.url(f"/{number}")
                 make_subscription(partner=partner, trigger=trigger, callback_url=url, allow_plain_http=True)
+        sink.default = Answer(delay_s=THINKING_S)
         load = Load(servers=servers, chance=random.Random(seed), pace_s=pace_s)  # noqa: S311 - a load, not a secret
         readers = [_reader(load, partner if is_partners else None, how) for is_partners, how in TRANSPORTS]
         connections.close_all()

@@ -37,6 +37,8 @@ ROOM: Final = 16
 TENFOLD: Final = 10
 PLACES: Final = 3
 """Connections of one token."""
+TAKES_S: Final = 0.03
+"""How long the partner takes for a callback, of which it wants two at a time."""
 LOST: Final = re.compile(r"(?:A hit|(\d+) hits) on .* (?:is|are) lost \(overload\)")
 
 
@@ -140,7 +142,7 @@ async def enter(stack: contextlib.AsyncExitStack, server: HostServer, reader: Re
 
 def test_callbacks_that_come_faster_than_a_partner_takes_them_wait(sink: PartnerSink) -> None:
     """callback-F36, callback-F35: its own wait their turn, the others' go at once, and each is made once"""
-    sink.default = Answer(delay_s=0.03)
+    sink.default = Answer(delay_s=TAKES_S)
     busy: dict[str, Any] = {"WORKER": "embedded", "ALLOW": LOOPBACK, "CONCURRENCY": 8}
     slow, quick = subscribe(sink.url("/slow"), max_in_flight=2), subscribe(sink.url("/quick"))
     with host_server("uvicorn", LIVEREFERRALS={"CALLBACKS": busy}):
@@ -150,6 +152,9 @@ def test_callbacks_that_come_faster_than_a_partner_takes_them_wait(sink: Partner
         assert sum(call.path == "/slow" for call in sink.calls) < len(rows)
         sink.wait_for(len(rows) + 1)
         wait_until(lambda: not type(done).objects.exclude(state="delivered").exists(), what="All of them settled")
+    times = [call.at for call in sink.calls if call.path == "/slow"]
+    # Of any three in a row, the third had to wait for the end of one of the others.
+    assert all(third - first > 0.8 * TAKES_S for first, third in zip(times, times[2:], strict=False))
     assert Counter(call.headers["webhook-id"] for call in sink.calls) == Counter(
         str(row.pk) for row in type(done).objects.all()
     )
