@@ -12,9 +12,13 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.encoding import escape_uri_path
 
 from livereferrals import conf
-from livereferrals.tracking import judging, privacy, recording, visitors
+from livereferrals.exceptions import HitNotRecordedError
+from livereferrals.tracking import judging, losses, privacy, recording, visitors
 from livereferrals.tracking.consent import is_given
-from livereferrals.tracking.links import UNKNOWN
+from livereferrals.tracking.drafts import HitDraft
+from livereferrals.tracking.group_commit import get_group
+from livereferrals.tracking.links import UNKNOWN, KnownLink
+from livereferrals.tracking.models import Visitor
 from livereferrals.tracking.screening import Follow
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from livereferrals.tracking.links import LinkLookup
-    from livereferrals.tracking.models import ReferralHit, ReferralLink
+    from livereferrals.tracking.models import ReferralLink
 
 logger = logging.getLogger(__name__)
 
@@ -73,14 +77,18 @@ def follow(
     if not is_person(asked):
         return redirect(target)
     try:
-        hit = _record(request, link, target=target, values=values, asked=asked)
-    except Error:
+        visitor = _record(request, link, target=target, values=values, asked=asked)
+    except HitNotRecordedError as error:  # which the group has told of
+        is_refused = error.reason == losses.HitLoss.OVERLOAD and conf.settings.HITS_OVERLOAD == "unavailable"
+        return come_again() if is_refused else redirect(target)
+    except Error as error:
         # Gone, full, or the link was deleted in between: the visitor shall still get where the link leads (L-26, L-27).
+        losses.count(losses.why(error), 1)
         logger.exception("A hit on %r is lost.", link.identifier, extra={"action": "hit.lost"})
         return redirect(target)
     response = redirect(target)
-    if hit.visitor is not None:
-        visitors.carry(request, response, hit.visitor)
+    if visitor is not None:
+        visitors.carry(request, response, visitor)
     else:
         visitors.forget(request, response)
     return response
@@ -88,14 +96,15 @@ def follow(
 
 def _record(
     request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], asked: Follow
-) -> ReferralHit:
+) -> Visitor | None:
+    """Record the hit and return whom the browser is to carry; nobody without consent."""
     rules = judging.rules()
     consent = is_given(request)
     carried = visitors.carried(request) if consent else None
-    return recording.record_hit(
-        link,
+    user = visitors.request_person(request) if consent else None
+    draft = HitDraft(
+        link=KnownLink.of(link),
         visitor=None if carried is None else carried.id,
-        user=visitors.request_person(request) if consent else None,
         now=asked.now,
         entry_url=target,
         user_agent=asked.user_agent,
@@ -107,6 +116,11 @@ def _record(
         flagged_by=rules.flagged_by(asked),
         consent=consent,
     )
+    group = get_group()
+    if user is None and group.takes_from_threads:
+        recorded = group.record_from_thread(draft)
+        return None if recorded.visitor_id is None else Visitor(pk=recorded.visitor_id)
+    return recording.record_hit(**draft._asdict() | {"link": link, "user": user}).visitor
 
 
 def client_ip(request: HttpRequest) -> str | None:

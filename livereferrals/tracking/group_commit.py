@@ -14,14 +14,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asgiref.sync import sync_to_async
-from django.db import DataError, IntegrityError, router, transaction
+from django.db import connections, router, transaction
 
 from livereferrals.events.publisher import publisher, wake_after_commit
 from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.signals import hit_recorded
+from livereferrals.tracking.desks import LateError, Limits, NoRoomError
 from livereferrals.tracking.drafts import Recorded
-from livereferrals.tracking.grouping import Grouping, LateError, Limits, NoRoomError
-from livereferrals.tracking.losses import HitLoss, Losses
+from livereferrals.tracking.grouping import Grouping
+from livereferrals.tracking.losses import HitLoss, Losses, why
 from livereferrals.tracking.models import ReferralHit
 from livereferrals.tracking.writing import Hits, loop_hits
 
@@ -83,6 +84,32 @@ class HitGroup:
         self.losses.note(reason, draft.link.identifier, loop=asyncio.get_running_loop())
         raise HitNotRecordedError(reason)
 
+    @property
+    def takes_from_threads(self) -> bool:
+        """Whether the hit of the thread that asks may be written by another one.
+
+        Not inside a transaction, which it would outlive, nor where the host listens: it is told in its request's own
+        thread, as ever.
+        """
+        if publisher.is_inline or hit_recorded.has_listeners(ReferralHit):
+            return False
+        return not connections[router.db_for_write(ReferralHit)].in_atomic_block
+
+    def record_from_thread(self, draft: HitDraft) -> Recorded:
+        """Return when the hit is committed, to a thread that may wait: those of a threaded server share commits too.
+
+        Raises:
+            HitNotRecordedError: as `record`.
+        """
+        try:
+            return self._grouping.ask_from_thread(Attempt(draft))
+        except NoRoomError:
+            reason = HitLoss.OVERLOAD
+        except LateError:
+            reason = HitLoss.LATE
+        self.losses.tell({(reason, draft.link.identifier): 1})
+        raise HitNotRecordedError(reason)
+
     def close(self) -> None:
         """Write what is queued, tell of it, and give the connections back; the next hit begins anew."""
         self._close_loops(only_closed=False)
@@ -142,7 +169,7 @@ class HitGroup:
             if isinstance(outcome, Recorded):
                 judged.append(outcome)
                 continue
-            reason = HitLoss.REFUSED if isinstance(outcome, IntegrityError | DataError) else HitLoss.DATABASE
+            reason = why(outcome)
             lost[reason, draft.link.identifier] += 1
             judged.append(HitNotRecordedError(reason))
             error = outcome

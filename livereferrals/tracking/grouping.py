@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import contextlib
 import logging
 import os
 import queue
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import django.db
 
+from livereferrals.tracking.desks import Asked, Desk, LateError, NoRoomError, answered
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from livereferrals.tracking.desks import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -35,103 +39,6 @@ IDLE_CLOSE_S: Final = 30.0
 GIVE_AGAIN_S: Final = 0.01
 STOP_WITHIN_S: Final = 5.0
 """How long an ending process waits for what is queued."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much is taken on."""
-
-    most: int
-    """Items in a group."""
-    room: int
-    """Items that may wait."""
-    room_within_s: float = 2.0
-    """How long one waits for room in a full queue."""
-    patience_s: float = 10.0
-    """How long an answer is waited for: a visitor stands behind it."""
-    look_s: float = 1.0
-    """How often it is looked for those who have waited too long."""
-
-
-class NoRoomError(Exception):
-    """More is queued than can be worked off in time."""
-
-
-class LateError(Exception):
-    """The answer has not come in time; what was asked may still be done if it has begun."""
-
-
-class Asked(NamedTuple):
-    """An item, and who waits for its answer."""
-
-    item: Any
-    future: asyncio.Future[Any] | None
-    desk: Desk | None
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether it is to be done: not if its answer was given up; a caller that has only gone away wants it still."""
-        return self.future is None or not self.future.done() or self.future.cancelled()
-
-
-class Desk:
-    """One event loop's side: who waits there."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
-        self.loop = loop
-        self._limits = limits
-        self.waiting: dict[asyncio.Future[Any], float] = {}
-        """Until when each is waited for, in the order of coming."""
-        self._looking: asyncio.TimerHandle | None = None
-        self.wants_room = False
-        """Whether somebody waits for room."""
-        self._room: asyncio.Future[None] | None = None
-
-    def wait(self) -> asyncio.Future[Any]:
-        """Return a place for one answer, which fails when it has waited too long."""
-        future = self.loop.create_future()
-        self.waiting[future] = self.loop.time() + self._limits.patience_s
-        if self._looking is None:
-            self._looking = self.loop.call_later(self._limits.look_s, self._look)
-        return future
-
-    async def room(self, is_full: Callable[[], bool]) -> None:
-        """Return when there is room."""
-        while True:
-            if self._room is None or self._room.done():
-                self._room = self.loop.create_future()
-            self.wants_room = True
-            if not is_full():  # asked after the wish is known, which the thread looks for when it has made room
-                return
-            await asyncio.shield(self._room)
-
-    def make_room(self) -> None:
-        """Wake those who wait for room."""
-        self.wants_room = False
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
-
-    def settle(self, group: Sequence[Asked], answers: Sequence[Any]) -> None:
-        """Hand the answers out."""
-        for (_, future, desk), answer in zip(group, answers, strict=True):
-            if desk is not self or future is None:
-                continue
-            self.waiting.pop(future, None)
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-    def _look(self) -> None:
-        """Give up what has waited too long: one timer for all."""
-        now = self.loop.time()
-        for future in [future for future, until in self.waiting.items() if until <= now]:
-            del self.waiting[future]
-            if not future.done():
-                future.set_exception(LateError())
-        self._looking = self.loop.call_later(self._limits.look_s, self._look) if self.waiting else None
 
 
 class Grouping(Generic[Item, Answer]):
@@ -180,6 +87,29 @@ class Grouping(Generic[Item, Answer]):
         self._queue.put(Asked(item, future, desk))
         answer: Answer = await future
         return answer
+
+    def ask_from_thread(self, item: Item) -> Answer:
+        """Return the item's answer to a thread without an event loop, which waits for it.
+
+        Raises:
+            NoRoomError: the queue is full and stays so.
+            LateError: the answer has not come in time.
+        """
+        if self._pid != os.getpid():
+            self._start()
+        until = time.monotonic() + self._limits.room_within_s
+        while self._is_full():
+            if time.monotonic() > until:
+                raise NoRoomError
+            time.sleep(GIVE_AGAIN_S)
+        future: concurrent.futures.Future[Answer] = concurrent.futures.Future()
+        self._queue.put(Asked(item, future, None))
+        try:
+            return future.result(self._limits.patience_s)
+        except concurrent.futures.TimeoutError:
+            # Answered in the very moment, it is none that is late; else it is left out if it has not begun.
+            _answer_thread(future, LateError())
+            return future.result()
 
     def give(self, item: Item) -> None:
         """Have the item worked on; for threads, nobody waits for an answer. Waits for room, and never gives up."""
@@ -280,8 +210,7 @@ class Grouping(Generic[Item, Answer]):
             if isinstance(error, django.db.Error):
                 # What broke may be the connection itself; the next group begins with a new one.
                 django.db.connections.close_all()
-        for desk in {asked.desk for asked in group if asked.desk is not None}:
-            _call(desk, desk.settle, group, answers)
+        _hand_out(group, answers)
         if self._afterwards is None:
             return
         try:
@@ -294,3 +223,17 @@ def _call(desk: Desk, act: Callable[..., None], *args: Any) -> None:
     # A loop that was closed meanwhile has nobody left who waits.
     with contextlib.suppress(RuntimeError):
         desk.loop.call_soon_threadsafe(act, *args)
+
+
+def _hand_out(group: Sequence[Asked], answers: Sequence[Any]) -> None:
+    for desk in {asked.desk for asked in group if asked.desk is not None}:
+        _call(desk, desk.settle, group, answers)
+    for asked, answer in zip(group, answers, strict=True):
+        if isinstance(asked.future, concurrent.futures.Future):
+            _answer_thread(asked.future, answer)
+
+
+def _answer_thread(future: concurrent.futures.Future[Any], answer: Any) -> None:
+    # It may be given up in this very moment.
+    with contextlib.suppress(concurrent.futures.InvalidStateError):
+        answered(future, answer)

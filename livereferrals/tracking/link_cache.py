@@ -22,7 +22,8 @@ from django.db.models.signals import post_delete, post_save
 
 from livereferrals.events import hints
 from livereferrals.events.publisher import publisher
-from livereferrals.tracking.grouping import Grouping, LateError, Limits, NoRoomError
+from livereferrals.tracking.desks import LateError, Limits, NoRoomError
+from livereferrals.tracking.grouping import Grouping
 from livereferrals.tracking.links import WELL_FORMED, KnownLink
 from livereferrals.tracking.models import Partner, ReferralLink
 

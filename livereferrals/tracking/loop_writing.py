@@ -17,8 +17,9 @@ from psycopg import Error as PsycopgError
 from psycopg import errors, pq
 
 from livereferrals import ids
+from livereferrals.tracking.desks import Asked, Desk, NoRoomError
 from livereferrals.tracking.drafts import Recorded
-from livereferrals.tracking.grouping import IDLE_CLOSE_S, Asked, Desk, NoRoomError
+from livereferrals.tracking.grouping import IDLE_CLOSE_S
 from livereferrals.tracking.hit_rows import rows_of
 from livereferrals.tracking.models import ReferralHit
 from livereferrals.tracking.writing_postgres import UNKNOWN_STATEMENT, Statement, check
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Awaitable, Callable, Sequence
 
+    from livereferrals.tracking.desks import Limits
     from livereferrals.tracking.drafts import HitDraft
-    from livereferrals.tracking.grouping import Limits
 
 logger = logging.getLogger(__name__)
 

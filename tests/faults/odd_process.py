@@ -45,7 +45,7 @@ def change_database(different: dict[str, Any]) -> None:
 def narrow_hits(limits: dict[str, Any]) -> None:
     """Have less room for hits than a server has."""
     from livereferrals.tracking import group_commit
-    from livereferrals.tracking.grouping import Limits
+    from livereferrals.tracking.desks import Limits
 
     group_commit._group = group_commit.HitGroup(Limits(**limits))
 

@@ -9,8 +9,8 @@ from asgiref.sync import sync_to_async
 
 from livereferrals.front import front
 from livereferrals.tracking import group_commit
+from livereferrals.tracking.desks import Limits
 from livereferrals.tracking.group_commit import HitGroup
-from livereferrals.tracking.grouping import Limits
 from livereferrals.tracking.link_cache import get_links
 from livereferrals.tracking.models import ReferralHit
 from tests.factories import make_link

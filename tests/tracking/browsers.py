@@ -156,6 +156,7 @@ class Statements(CaptureQueriesContext):
 
     def _before_numbering(self) -> list[str]:
         sqls = [query["sql"].lstrip() for query in self.captured_queries]
-        # It begins with the log's own row, which nothing that records a hit asks for.
-        numbering = next((index for index, sql in enumerate(sqls) if "livereferrals_eventlog" in sql), len(sqls))
+        # It begins with its plan, or the log's own row, neither of which anything that records a hit asks for.
+        begin = ("set_config", "livereferrals_eventlog")
+        numbering = next((place for place, sql in enumerate(sqls) if any(word in sql for word in begin)), len(sqls))
         return sqls[:numbering]

@@ -15,9 +15,9 @@ from livereferrals.events.publisher import publisher
 from livereferrals.events.sequencer import number_events
 from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.signals import hit_recorded
+from livereferrals.tracking.desks import Limits
 from livereferrals.tracking.drafts import Recorded
 from livereferrals.tracking.group_commit import Attempt, HitGroup
-from livereferrals.tracking.grouping import Limits
 from livereferrals.tracking.models import ReferralHit, ReferralLink, Visitor
 from livereferrals.tracking.writing import Hits, PlainWriter, _kind
 from tests.factories import make_link, make_user, make_visitor

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from livereferrals.tracking.grouping import Grouping, LateError, Limits, NoRoomError
+from livereferrals.tracking.desks import LateError, Limits, NoRoomError
+from livereferrals.tracking.grouping import Grouping
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
