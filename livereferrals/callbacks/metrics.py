@@ -15,6 +15,8 @@ They are in the library's default registry of the process that works: of `manage
 | `livereferrals_callback_guard_refusals_total` | attempts that the address guard refused |
 | `livereferrals_callback_database_seconds{work}` | time of the worker's `lease`, `read` and `turn` in the database |
 | `livereferrals_callback_backlog_age_seconds` | how long what started last had been due |
+| `livereferrals_callback_waiting` | deliveries that wait, counted to 10,001 |
+| `livereferrals_callback_oldest_due_seconds` | for how long the first of them has been due whose endpoint takes deliveries |
 """
 
 from __future__ import annotations
@@ -58,6 +60,10 @@ class Figures:
         self.backlog_age_s = prometheus_client.Gauge(
             f"{PREFIX}backlog_age_seconds", "How long what started last had been due."
         )
+        self.waiting = prometheus_client.Gauge(f"{PREFIX}waiting", "Deliveries that wait, counted to 10,001.")
+        self.oldest_due_s = prometheus_client.Gauge(
+            f"{PREFIX}oldest_due_seconds", "How long the first that can be made has been due."
+        )
 
 
 _figures: Final[Figures | None] = Figures() if HAS_CLIENT else None
@@ -95,6 +101,13 @@ def stands(*, in_flight: int, endpoints: int) -> None:
     if _figures is not None:
         _figures.in_flight.set(in_flight)
         _figures.endpoints.set(endpoints)
+
+
+def waits(number: int, *, overdue_s: float) -> None:
+    """Note what waits to be delivered, and for how long the first one has been due."""
+    if _figures is not None:
+        _figures.waiting.set(number)
+        _figures.oldest_due_s.set(overdue_s)
 
 
 def lost(number: int) -> None:

@@ -19,6 +19,8 @@ from livereferrals.dashboard.policy import dashboard_headers
 from livereferrals.dashboard.tables import Cell, Empty, Heading, Table, TableRow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.utils.functional import _StrPromise
 
     from livereferrals.dashboard.access import Rights
@@ -35,6 +37,13 @@ PROBLEMS: Final[dict[str, _StrPromise]] = {
     ),
     "rollups": gettext_lazy("The totals lag behind the log: no process keeps house. Start a worker."),
 }
+LOST: Final[dict[str, _StrPromise]] = {
+    "overload": gettext_lazy("more came than the database takes"),
+    "late": gettext_lazy("the database did not answer in time"),
+    "database": gettext_lazy("the database was away or full"),
+    "refused": gettext_lazy("their link was deleted just then"),
+}
+"""Why hits are lost."""
 CHORES: Final[dict[str, _StrPromise]] = {
     "rollups": gettext_lazy("Totals brought up to date"),
     "events": gettext_lazy("Old events removed from the log"),
@@ -119,6 +128,16 @@ def _facts(found: System) -> tuple[Fact, ...]:
             cell=Cell(text=number(found.lag), raw=str(found.lag), metric="lag"),
         ),
         Fact(
+            label=gettext("Hits lost"),
+            cell=Cell(
+                text=number(found.lost_hits.total()),
+                raw=str(found.lost_hits.total()),
+                metric="lost",
+                tone="bad" if found.lost_hits else "neutral",
+            ),
+            note=_reasons(found.lost_hits) or gettext("Since the servers of now were started"),
+        ),
+        Fact(
             label=gettext("Feed clients"),
             cell=_sum(found, "watchers"),
         ),
@@ -155,6 +174,14 @@ def _facts(found: System) -> tuple[Fact, ...]:
                 tone=_tone("rollups", found),
             ),
         ),
+    )
+
+
+def _reasons(lost: Mapping[str, int]) -> str:
+    """Return why hits were lost, and how many for each reason."""
+    return "; ".join(
+        gettext("%(count)s: %(reason)s") % {"count": wording.whole_number(number), "reason": LOST.get(reason, reason)}
+        for reason, number in sorted(lost.items())
     )
 
 

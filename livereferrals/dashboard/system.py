@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from livereferrals.streaming.processes import SILENT_FOR
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 COUNTED: Final = 1_000
 """Events without a number are counted to here and no further."""
@@ -51,6 +52,8 @@ class Process:
     screens: int
     behind: int
     """Numbers of the log that its slowest feed client is behind."""
+    lost_hits: Mapping[str, int]
+    """Hits that it has answered and not recorded since it started, by reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,11 @@ class System:
         return max((process.hub_lag for process in self.living), default=0)
 
     @property
+    def lost_hits(self) -> Counter[str]:
+        """Hits that the processes that are there have lost since they were started, by reason."""
+        return sum((Counter(process.lost_hits) for process in self.living), Counter())
+
+    @property
     def heartbeat(self) -> datetime | None:
         """When a worker last said that it makes deliveries."""
         return max((process.seen_at for process in self.processes if process.worker), default=None)
@@ -128,6 +136,7 @@ class System:
             "watchers": sum(process.watchers for process in self.living),
             "screens": sum(process.screens for process in self.living),
             "lag": self.lag,
+            "lost_hits": dict(self.lost_hits),
             "chores": {name: _iso(done_at) for name, done_at in self.chores},
             "processes": [
                 {
@@ -203,6 +212,7 @@ def _process(row: ProcessStatus, *, now: datetime) -> Process:
         watchers=row.watchers,
         screens=row.screens,
         behind=max(map(int, row.behind.values()), default=0),
+        lost_hits=row.lost_hits,
     )
 
 

@@ -137,6 +137,7 @@ class ProcessStatus(models.Model):
         default=dict, help_text="Events that the slowest connection of a token is still to get, by token id."
     )
     housekeeping = models.JSONField(default=dict, help_text="When each chore was last done.")
+    lost_hits = models.JSONField(default=dict, help_text="Hits that it has not recorded since it started, by reason.")
 
     class Meta:
         verbose_name = "process"

@@ -13,7 +13,7 @@ from django.db import connections
 from django.utils import timezone
 
 from livereferrals import conf
-from livereferrals.callbacks import processes
+from livereferrals.callbacks import backlog, metrics, processes
 from livereferrals.dashboard import rollups
 from livereferrals.events import log
 from livereferrals.housekeeping import turns
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 ROLLUPS_S: Final = 5.0
 """How often rollups follow the log."""
+BACKLOG_S: Final = 15.0
+"""How often the figures of what waits are read, for metrics."""
 LOOK_S: Final = 60.0
 """How often it is looked which chores are due."""
 EVERY: Final = timedelta(hours=1)
@@ -48,6 +50,7 @@ class Housekeeper(Inhabitant):
     def __init__(self, *, first_look_s: float = LOOK_S) -> None:
         super().__init__("livereferrals-housekeeping")
         self._first_look_s = first_look_s
+        self._tell_at = 0.0
         self.done: dict[str, str] = {}
         """When each chore was last done here, in ISO 8601."""
 
@@ -79,11 +82,19 @@ class Housekeeper(Inhabitant):
         if log.bounds().head > rollups.position().seq:
             rollups.advance()
         self._note("rollups")
+        self._tell_backlog()
         if is_looking:
             for kind in KINDS:
                 if self._stopping.is_set():
                     return
                 self._do(kind)
+
+    def _tell_backlog(self) -> None:
+        """Keep the figures of what waits up to date, where somebody may ask for them."""
+        if metrics.is_there() and time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + BACKLOG_S
+            found = backlog.look()
+            metrics.waits(found.waiting, overdue_s=found.overdue_s(timezone.now()))
 
     def _do(self, kind: Kind) -> None:
         holder = processes.this_process()

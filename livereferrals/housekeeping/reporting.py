@@ -16,6 +16,7 @@ from livereferrals.housekeeping import keeper
 from livereferrals.residents import Inhabitant, Resident
 from livereferrals.streaming import hub, processes
 from livereferrals.streaming.processes import WRITE_AT_LEAST_S, Life
+from livereferrals.tracking import losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +81,7 @@ def of_server() -> Life:
         hub_seq=hub.place_of_process(),
         screens=live.open_screens(),
         chores=keeper.embedded_chores(),
+        lost_hits=losses.of_process(),
     )
 
 

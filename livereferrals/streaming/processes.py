@@ -64,6 +64,8 @@ class Life:
     """Open live sockets of the dashboard."""
     chores: Mapping[str, str] = field(default_factory=dict)
     """When it last did each piece of housekeeping."""
+    lost_hits: Mapping[str, int] = field(default_factory=dict)
+    """Hits that it has not recorded since it started, by reason."""
 
 
 _resident = threading.Event()
@@ -105,6 +107,7 @@ def say_alive(life: Life) -> None:
             "hub_seq": life.hub_seq,
             "screens": life.screens,
             "housekeeping": dict(life.chores),
+            "lost_hits": dict(life.lost_hits),
             "watchers": sum(connections.values()),
             "connections": connections,
         },

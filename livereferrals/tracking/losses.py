@@ -8,6 +8,10 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from django.db import DataError, IntegrityError
+
+from livereferrals.tracking import metrics
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
@@ -32,12 +36,34 @@ class HitLoss(StrEnum):
     """It does not take this row, whose link is gone (L-26)."""
 
 
+_in_process: Counter[HitLoss] = Counter()
+_counting = threading.Lock()
+
+
+def why(error: Exception) -> HitLoss:
+    """Return for which reason an error of the database loses a hit."""
+    return HitLoss.REFUSED if isinstance(error, IntegrityError | DataError) else HitLoss.DATABASE
+
+
+def of_process() -> dict[str, int]:
+    """Return how many hits this process has lost since it was started, by reason."""
+    with _counting:
+        return {str(reason): number for reason, number in _in_process.items()}
+
+
+def count(reason: HitLoss, number: int) -> None:
+    """Count hits that are lost, for the status page and for metrics; from any thread."""
+    with _counting:
+        _in_process[reason] += number
+    metrics.lost(reason, number=number)
+
+
 class Losses:
-    """What this process has lost."""
+    """What one group of hits has lost."""
 
     def __init__(self) -> None:
         self.count: Counter[HitLoss] = Counter()
-        """Hits lost since the process started, by reason."""
+        """Hits lost, by reason."""
         self._lock = threading.Lock()
         self._noted: Counter[tuple[HitLoss, str]] = Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -49,6 +75,7 @@ class Losses:
                 self.count[reason] += number
         for reason in {reason for reason, _ in lost}:
             identifiers = Counter({name: number for (why, name), number in lost.items() if why == reason})
+            count(reason, identifiers.total())
             _log(reason, identifiers, error=error)
 
     def note(self, reason: HitLoss, identifier: str, *, loop: asyncio.AbstractEventLoop) -> None:

@@ -66,6 +66,7 @@ def test_page_shows_log_processes_and_housekeeping() -> None:
         "head": "3",
         "unnumbered": "0",
         "lag": "2",
+        "lost": "0",
         "watchers": "5",
         "screens": "3",
         "kept": "3",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.timesince import timesince
 
 from livereferrals.dashboard import system
-from livereferrals.dashboard.status import PROBLEMS
+from livereferrals.dashboard.status import LOST, PROBLEMS
 from livereferrals.management.diagnosis.findings import Finding, error, ok, warning
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ EVENTS: Final = "Events"
 HUBS: Final = "Hubs"
 TOTALS: Final = "Totals"
 WORKER: Final = "Worker"
+HITS: Final = "Hits"
 LAG: Final = 1_000
 """Events that a hub may be behind before it is worth a word."""
 
@@ -28,6 +29,7 @@ def running() -> Iterator[Finding]:
     yield from _hubs(found)
     yield from _totals(found)
     yield from _worker(found)
+    yield from _lost(found)
 
 
 def _events(found: system.System) -> Iterator[Finding]:
@@ -84,3 +86,15 @@ def _worker(found: system.System) -> Iterator[Finding]:
     else:
         count = sum(process.worker for process in found.living)
         yield ok(WORKER, f"{count} make deliveries.")
+
+
+def _lost(found: system.System) -> Iterator[Finding]:
+    if total := found.lost_hits.total():
+        reasons = ", ".join(f"{number} because {LOST.get(why, why)}" for why, number in sorted(found.lost_hits.items()))
+        yield warning(
+            HITS,
+            f"{total} were lost since the servers of now were started: {reasons}.",
+            advice="The servers' logs name the links. Is the database fast enough for the hits? See docs/scaling.md.",
+        )
+    else:
+        yield ok(HITS, "None was lost since the servers of now were started.")
