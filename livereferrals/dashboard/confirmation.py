@@ -204,6 +204,6 @@ PAGE = Page(
     template="confirmation.html",
     regions=("confirmation", "trace", "confirmation_deliveries", "cursor"),
     read=read_state,
-    title=lambda state: state.name,  # type: ignore[attr-defined] # the state of this page
+    title=lambda state: state.name if isinstance(state, ConfirmationPageState) else gettext("Confirmation"),
     below="confirmations",
 )

@@ -7,12 +7,47 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 logger = logging.getLogger(__name__)
 
 CALM_S: Final = 60.0
 """The same trouble is logged again after this long; frames try again every second."""
+
+
+PARTS: Final[dict[str, _StrPromise]] = {
+    "activity": _("What has happened lately"),
+    "chart": _("The course over time"),
+    "confirmation": _("The confirmation"),
+    "confirmation_deliveries": _("Its deliveries"),
+    "counters": _("The counters"),
+    "delivery": _("The delivery"),
+    "delivery_endpoint": _("The endpoint"),
+    "delivery_endpoints": _("The endpoints"),
+    "delivery_needs": _("What needs attention"),
+    "events": _("The latest events"),
+    "feed_notes": _("The notes on the feed"),
+    "funnel": _("The funnel"),
+    "latest": _("The latest confirmations"),
+    "leaders": _("Who brings most"),
+    "link": _("The link"),
+    "link_hits": _("The link's hits"),
+    "list": pgettext_lazy("part of a page", "The list"),
+    "partner": _("The partner"),
+    "partner_links": _("The partner's links"),
+    "partner_servers": _("The partner's servers and tokens"),
+    "system": _("How the system stands"),
+    "trace": _("The trace"),
+    "triggers": _("The triggers"),
+    "visitor": _("The visitor"),
+}
+"""What people call the regions."""
 
 
 class RegionError(Exception):

@@ -108,7 +108,9 @@ PAGE = Page(
     template="link.html",
     regions=("link", "counters", "chart", "funnel", "leaders", "link_hits", "cursor"),
     read=read_state,
-    title=lambda state: gettext("Link %(link)s") % {"link": state.name},  # type: ignore[attr-defined] # this page's state
+    title=lambda state: (
+        gettext("Link %(link)s") % {"link": state.name} if isinstance(state, LinkPageState) else gettext("Link")
+    ),
     below="links",
     ranged=True,
 )

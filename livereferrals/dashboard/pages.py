@@ -12,7 +12,8 @@ which the page around the regions gets besides (see `shell.py`).
 
 What goes wrong in one region stays in it: `read` reads what a region shows by `moment.part(region, ...)`, and `read_page`
 leaves out the one that failed and reads the others anew, because on PostgreSQL an error ends the transaction and everything
-has to be of one moment. On a page of one region whatever fails is that region's.
+has to be of one moment. On a page of one region whatever fails is that region's; on another what no region is read by,
+such as the page's own subject, leaves the page without any, and is told of in the place of the first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from livereferrals.dashboard import snapshots, statistics
+from livereferrals.dashboard import failures, snapshots, statistics
 from livereferrals.dashboard.failures import RegionError, journal
 from livereferrals.dashboard.statistics import Figures
 from livereferrals.events import log, wire
@@ -47,6 +48,8 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 FOLDER = "livereferrals/dashboard"
+WHOLE: Final = "page"
+"""Stands for all regions of a page."""
 CURSOR: Final = "cursor"
 """The region that says how far the others are: it comes last and is always there."""
 
@@ -73,7 +76,8 @@ class State:
     portal: bool
     """Whether a partner's login looks: what staff would do next is not offered to it."""
     failed: Mapping[str, str]
-    """The regions that could not be read, each with the reference by which the log has it."""
+    """The regions that could not be read, each with the reference by which the log has it; empty: told of in another's
+    place."""
 
     @property
     def iso(self) -> str:
@@ -198,7 +202,18 @@ def read_page(page: Page, viewpoint: Viewpoint) -> State:
             return _read_once(page, replace(viewpoint, failed=dict(failed)))
         except RegionError as error:
             cause = error.__cause__
-            failed[error.region] = journal.note(page=page.name, region=error.region, error=cause)
+            reference = journal.note(page=page.name, region=error.region, error=cause)
+            if error.region == WHOLE:
+                return _without_regions(page, viewpoint, reference=reference)
+            failed[error.region] = reference
+
+
+def _without_regions(page: Page, viewpoint: Viewpoint, *, reference: str) -> State:
+    """Return the page without any of its regions: the first one tells of it, and the others keep their places."""
+    first, *others = (name for name in page.regions if name != CURSOR)
+    failed = {first: reference, **dict.fromkeys(others, "")}
+    with one_moment(replace(viewpoint, failed=failed)) as moment:
+        return State(**moment.header)
 
 
 def _read_once(page: Page, viewpoint: Viewpoint) -> State:
@@ -211,9 +226,7 @@ def _read_once(page: Page, viewpoint: Viewpoint) -> State:
     except (NoSuchSubjectError, RegionError):
         raise
     except Exception as error:
-        if only:
-            raise RegionError(only) from error
-        raise
+        raise RegionError(only or WHOLE) from error
 
 
 def render_regions(page: Page, state: State, *, oob: bool) -> tuple[State, dict[str, SafeString]]:
@@ -257,5 +270,12 @@ def render_region(name: str, state: State, *, oob: bool) -> SafeString:
 
 def _render_failure(name: str, state: State, *, oob: bool) -> SafeString:
     """Return what stands in the place of a region that failed."""
-    facts = {"region": name, "reference": state.failed[name], "page": state, "oob": oob}
+    facts = {
+        "region": name,
+        "part": failures.PARTS.get(name, name),
+        "is_page": "" in state.failed.values(),
+        "reference": state.failed[name],
+        "page": state,
+        "oob": oob,
+    }
     return render_to_string(f"{FOLDER}/_failed.html", facts)

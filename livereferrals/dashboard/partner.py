@@ -246,7 +246,7 @@ PAGE = Page(
         "cursor",
     ),
     read=read_state,
-    title=lambda state: state.name,  # type: ignore[attr-defined] # the state of this page
+    title=lambda state: state.name if isinstance(state, PartnerPageState) else gettext("Partner"),
     below="partners",
     ranged=True,
 )

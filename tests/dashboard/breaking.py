@@ -48,6 +48,21 @@ def statements_of(page: Page, region: str) -> Iterator[Broken]:
 
 
 @contextmanager
+def subject_of(page: Page) -> Iterator[Broken]:
+    """Have the first statement of the page that is of no region ask for a table that is not there."""
+    broken = Broken()
+
+    def execute(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if _is_of_no_region(page):
+            broken.statements += 1
+            sql, params, many = NOWHERE, None, False
+        return run(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        yield broken
+
+
+@contextmanager
 def template_of(settings: Any, region: str) -> Iterator[None]:
     """Have a host's own template of this region include one that is not there."""
     engines = copy.deepcopy(settings.TEMPLATES)
@@ -66,6 +81,18 @@ def failed_regions(markup: str) -> dict[str, str]:
     """Return the regions that say that they could not be read, each with the reference that it gives."""
     parts = re.findall(r'<div id="(\w+)" class="lr-failed".*?Reference (\w+)', markup, re.DOTALL)
     return dict(parts)
+
+
+def _is_of_no_region(page: Page) -> bool:
+    """Whether the statement that is just run reads the page, and none of its regions."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code in (MOMENT, PART):
+            return False
+        if frame.f_code is page.read.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_for(page: Page, region: str) -> bool:

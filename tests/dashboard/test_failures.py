@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from channels.db import database_sync_to_async
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.test import Client
 
 from livereferrals.dashboard import catalogue, failures, pages, viewpoints
@@ -82,6 +83,67 @@ def test_region_whose_statement_fails_leaves_the_others_alone(
             assert logged(caplog)[0].exc_info is not None
         assert breaking.failed_regions(staff.get(url_of(page.name, subject)).content.decode()) == {}
         assert pages.render_frame(page, viewpoint).is_whole
+
+
+@pytest.mark.no_cover  # as above
+def test_page_whose_own_subject_cannot_be_read_keeps_its_shell(
+    staff: Client, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """dashboard-53: told of once, in the page and in the frame, with a way to try again; the next reading is whole"""
+    for page, subject in each_page(settings):
+        viewpoint = viewpoint_on(page, subject)
+        if len(page.regions) == 2:
+            continue
+        caplog.clear()
+        monkey = dataclasses.replace(page, read=broken_read)
+        text = "".join(pages.render_regions(monkey, pages.read_page(monkey, viewpoint), oob=False)[1].values())
+        frame = pages.render_frame(monkey, viewpoint)
+        assert "This page could not be read" in text, page.name
+        (told,) = breaking.failed_regions(text).items()
+        assert told[0] == page.regions[0]
+        assert [(each.region, each.reference) for each in logged(caplog)] == [("page", told[1])], page.name
+        assert (frame.is_whole, frame.period) == (False, "")
+        assert all(f'id="{name}"' in frame.regions[name] for name in page.regions), page.name
+        assert pages.render_frame(page, viewpoint).is_whole
+
+
+def broken_read(viewpoint: Viewpoint) -> pages.State:
+    """Fail before any region is read, as the query for a page's subject may."""
+    with pages.one_moment(viewpoint), connection.cursor() as cursor:
+        cursor.execute(breaking.NOWHERE)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("name", ["link", "partner", "confirmation", "visitor"])
+def test_answer_of_a_page_without_its_subject_is_a_page(staff: Client, settings: Any, name: str) -> None:
+    """dashboard-53: over HTTP, with title and tabs"""
+    found = house.build(settings)
+    subject = str(found.own.subject(name))
+    with breaking.subject_of(catalogue.BY_NAME[name]) as broken:
+        answer = staff.get(url_of(name, subject))
+    assert broken.statements
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert "This page could not be read" in text
+    assert "Try again" in text
+    assert 'class="lr-tabs"' in text
+    assert "This page could not be read" not in staff.get(url_of(name, subject)).content.decode()
+
+
+def test_two_failed_regions_are_told_apart(staff: Client) -> None:
+    """dashboard-53"""
+    page = catalogue.BY_NAME["overview"]
+    with breaking.statements_of(page, "leaders"), breaking.statements_of(page, "events"):
+        text = staff.get(url_of("overview")).content.decode()
+    assert "Who brings most: this part could not be read" in text
+    assert "The latest events: this part could not be read" in text
+
+
+@pytest.mark.once
+def test_every_region_has_a_name_for_people() -> None:
+    """dashboard-53"""
+    regions = {name for page in catalogue.PAGES for name in page.regions if name != pages.CURSOR}
+    assert regions == set(failures.PARTS)
 
 
 @pytest.mark.once
