@@ -17,6 +17,7 @@ from tests.factories import home_link, make_link
 
 if TYPE_CHECKING:
     from django.test import Client
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 
@@ -79,8 +80,9 @@ def test_course_has_hits_confirmations_rate_and_each_currency() -> None:
     assert state.chart.lines[0].values == ("0", "0", "0", "\N{EN DASH}", "\N{EN DASH}")
 
 
-def test_drawing_is_named_and_has_its_table_behind_it() -> None:
+def test_drawing_is_named_and_has_its_table_behind_it(settings: Settings) -> None:
     """dashboard.md 7: role, name, a table of the same numbers, no inline style"""
+    settings.TIME_ZONE = "UTC"  # elsewhere not every day has 24 hours
     sell()
     text = page(browser("view_amounts"), "overview")
     chart = re.search(r'<figure id="chart".*?</figure>', text, re.DOTALL)
