@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +24,7 @@ DatabaseKind = Literal["postgres", "sqlite"]
 @contextlib.contextmanager
 def host_project(kind: DatabaseKind) -> Iterator[Postgres | None]:
     """Set Django up with the settings of the tests on a new database; give its PostgreSQL, if that is what it is."""
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(1))  # so that everything is ended that was started
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="livereferrals-faults-")))
         postgres = stack.enter_context(own_postgres()) if kind == "postgres" else None

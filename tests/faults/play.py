@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tests.partner import PartnerSink
     from tests.servers import HostServer
 
-AT_REST_WITHIN_S: Final = 240.0
+AT_REST_WITHIN_S: Final = 120.0
 """How long it may take until everything that is owed is done."""
 ANSWERED_AGAIN: Final = 5
 """Hits that are answered, and orders above none, before the shop counts as open again."""

@@ -73,7 +73,9 @@ class Storm:
         self.visitors.append(str(carried.id))
 
 
-@pytest.mark.parametrize(("setting", "status"), [("redirect", "302"), ("unavailable", "503")])
+@pytest.mark.parametrize(
+    ("setting", "status"), [("redirect", "302"), pytest.param("unavailable", "503", marks=pytest.mark.once)]
+)
 def test_hits_for_which_there_is_no_room_are_told_apart_and_counted(setting: str, status: str) -> None:
     """L-10, L-27: led on without a cookie, or asked to come again; what was answered with one is there, once"""
     make_link(identifier="abc123")
@@ -106,6 +108,7 @@ def told_lost(server: HostServer) -> int:
     return sum(int(number or 1) for number in LOST.findall(server.output()))
 
 
+@pytest.mark.once
 async def test_readers_for_whom_there_is_no_place_are_told_when_to_come_again() -> None:
     """feed-47: of ten times as many, at once; those who are in stay and get what comes, and places that are free are given"""
     limits = {"connections_token": PLACES, "connections_partner": 100, "connects_burst": 1000}
@@ -140,6 +143,7 @@ async def enter(stack: contextlib.AsyncExitStack, server: HostServer, reader: Re
     return None
 
 
+@pytest.mark.once
 def test_callbacks_that_come_faster_than_a_partner_takes_them_wait(sink: PartnerSink) -> None:
     """callback-F36, callback-F35: its own wait their turn, the others' go at once, and each is made once"""
     sink.default = Answer(delay_s=TAKES_S)
