@@ -34,7 +34,7 @@ $(VENV)/installed-%: pyproject.toml | $(BIN)/python
 DEMO_EXTRAS := demo$(if $(DATABASE_URL),$(comma)postgres)$(if $(REDIS_URL),$(comma)redis)
 
 .PHONY: demo
-demo: $(VENV)/installed-$(DEMO_EXTRAS) ## Run the demo shop: PORT=8000 TRAFFIC=on|off DATABASE_URL= REDIS_URL=
+demo: $(VENV)/installed-$(DEMO_EXTRAS) ## Run the demo shop: PORT=8000 TRAFFIC=on|off CONSENT=1 DATABASE_URL= REDIS_URL=
 	@rm -f $(or $(DEMO_DIR),.demo)/access.json # A killed demo leaves it; scripts wait for the new one.
 	@$(BIN)/python -m project.demo
 

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -44,7 +43,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
 }
 
-LIVEREFERRALS: dict[str, Any] = {
+LIVEREFERRALS = {
     "TRIGGERS": settings.LIVEREFERRALS["TRIGGERS"],
     "TRUSTED_PROXIES": 1,
     "FEED_REQUIRE_TLS": True,

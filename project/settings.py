@@ -5,6 +5,7 @@ Without any environment variable everything lives in `.demo/`: SQLite, in-memory
     DATABASE_URL       postgresql://user:password@host/name
     REDIS_URL          redis://host:6379/0
     CALLBACK_WORKER    embedded (default), external or off
+    CONSENT            1: visitors are asked before they are known again; the simulated ones never answer
     SECRET_KEY, ALLOWED_HOSTS, DEBUG, TIME_ZONE, LANGUAGE_CODE
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from typing import Any
 
 import dj_database_url
 
@@ -58,6 +60,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "project.shop.consent.notice",
             ]
         },
     }
@@ -98,7 +101,7 @@ LOGGING = {
     "loggers": {"livereferrals": {"level": "INFO"}},
 }
 
-LIVEREFERRALS = {
+LIVEREFERRALS: dict[str, Any] = {
     "TRIGGERS": [
         Trigger(
             "User registered",
@@ -125,3 +128,5 @@ LIVEREFERRALS = {
     # Who tries the feed out connects more often, and with more mistakes, than a partner's program does.
     "FEED_LIMITS": {"connects_minute": 600, "connects_burst": 200, "failures_minute": 200},
 }
+if os.environ.get("CONSENT") == "1":
+    LIVEREFERRALS["CONSENT"] = "project.shop.consent.has_agreed"

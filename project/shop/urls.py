@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView
 from django.urls import path
 
-from project.shop import views
+from project.shop import consent, views
 
 app_name = "shop"
 urlpatterns = [
     path("", views.home, name="home"),
+    path("consent/", consent.answer, name="consent"),
     path("signup/", views.sign_up, name="signup"),
     path(
         "login/",

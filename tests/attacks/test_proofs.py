@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import hmac
+import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from django.core.signing import Signer
 from django.test import Client, override_settings
 
-from livereferrals import api
+from livereferrals import api, ids
 from livereferrals.exceptions import FeedError
 from livereferrals.front.cookies import Seal
 from livereferrals.streaming import tokens
@@ -18,6 +20,9 @@ from livereferrals.tracking import visitors
 from livereferrals.tracking.models import Confirmation
 from livereferrals.tracking.referral import visitor_from_token
 from tests.factories import make_hit, make_partner, make_visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNNING = {"eval", "exec", "compile", "__import__"}
@@ -94,6 +99,22 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
     assert seal.opened(cookie[:-1] + ("A" if cookie[-1] != "A" else "B")) is None
     assert len(compared) == 3
     assert all(one == other for one, other in compared)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "draw", [ids.random_identifier, ids.random_uid, ids.random_key], ids=lambda draw: draw.__name__
+)
+def test_identifiers_cannot_be_guessed(draw: Callable[[], str]) -> None:
+    """L-07, X-58: from a cryptographic source, which no seed and no clock decides, and from all of their characters"""
+    rounds = []
+    for _ in range(2):
+        random.seed(7)
+        rounds.append([draw() for _ in range(500)])
+    assert len({*rounds[0], *rounds[1]}) == 1000
+    letters = set("".join(rounds[0]))
+    assert all(len({text[place] for text in rounds[0]}) >= 10 for place in range(8))
+    assert len(letters) >= 16
 
 
 @pytest.mark.once
