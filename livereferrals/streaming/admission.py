@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ class Admission:
     """How long a poll waits."""
     limit: int = LIMIT
     """Most events in the answer to a poll."""
+    until: float = math.inf
+    """When, on the loop's clock, a reader that stays must have got its `hello`, or it is told to come again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

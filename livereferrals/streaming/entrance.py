@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import django.db
@@ -37,7 +38,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-ADMIT_TIMEOUT_S: Final = 4.0
+LET_IN_S: Final = 4.0
 """Bound on what stands before `hello`, which is promised within 5 s of the accept."""
 RETRY_S: Final = 5.0
 POLL_BURST_S: Final = 5
@@ -50,6 +51,7 @@ async def open_connection(opening: Opening, *, last_event_id: str | None = None)
     Raises:
         FeedError: the first thing that is wrong.
     """
+    until = _now() + LET_IN_S
     presented = _presented(opening)
     admission = await _admitted(opening, presented, last_event_id=last_event_id)
     limits = conf.settings.FEED_LIMITS
@@ -61,8 +63,8 @@ async def open_connection(opening: Opening, *, last_event_id: str | None = None)
         burst=limits.connects_burst,
         problem="This feed token connects too often.",
     )
-    await _use(presented)
-    return admission
+    await _use(presented, until=until)
+    return replace(admission, until=until)
 
 
 async def open_poll(opening: Opening, *, etag: str | None) -> Admission:
@@ -114,7 +116,7 @@ class Attendance:
     def __init__(self, hub: Hub, watcher: Watching, admission: Admission) -> None:
         self._hub = hub
         self._place = places.taken(admission.grant, admission.elsewhere)
-        self._stay = hub.watched_by(watcher, head=admission.bounds.head)
+        self._stay = hub.watched_by(watcher, head=admission.bounds.head, until=min(admission.until, _now() + LET_IN_S))
 
     async def __aenter__(self) -> Stream:
         with contextlib.ExitStack() as begun:
@@ -162,9 +164,9 @@ async def _admitted(
     return admission
 
 
-async def _use(presented: Presented) -> None:
+async def _use(presented: Presented, *, until: float | None = None) -> None:
     if presented.ticket is not None:
-        await in_time(tickets.use, presented.ticket)
+        await _in_time(reading.in_pool(tickets.use, presented.ticket), until=until)
 
 
 async def _counted(opening: Opening, look: Awaitable[T]) -> T:
@@ -197,18 +199,22 @@ async def in_time(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _in_time(reading.in_pool(act, *args, **kwargs))
 
 
-async def _in_time(look: Awaitable[T]) -> T:
-    """Wait for what asks the database.
+async def _in_time(look: Awaitable[T], *, until: float | None = None) -> T:
+    """Wait for what asks the database, until a time of the loop's clock, or for as long as letting in may take.
 
     Raises:
         FeedError: `unavailable`, it does not answer.
     """
     try:
-        async with asyncio.timeout(ADMIT_TIMEOUT_S):
+        async with asyncio.timeout_at(_now() + LET_IN_S if until is None else until):
             return await look
     except (TimeoutError, django.db.Error) as error:
         logger.warning("A client could not be let in.", exc_info=error, extra={"action": "feed.unavailable"})
         raise FeedError("unavailable", "The event log cannot be read at the moment.", retry_after_s=RETRY_S) from None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _spend(allowance: Allowance, key: str, *, rate: float, burst: float, problem: str) -> None:

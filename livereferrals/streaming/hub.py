@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-START_TIMEOUT_S = 4.0
-"""How long a first watcher waits for the hub to find its place; `hello` is promised within 5 s."""
 PATIENCE = 2
 """Failed looks in a row after which the watchers are told: the first may be a connection that a restart has cut."""
 SLICE = 200
@@ -79,20 +77,22 @@ class Hub:
 
         return stop
 
-    def watched_by(self, watcher: Watching, *, head: int) -> Stay:
+    def watched_by(self, watcher: Watching, *, head: int, until: float) -> Stay:
         """Take a watcher on, as an asynchronous context, and give the stream of its selection, which has reached `head`.
+
+        It waits for that until this time of the loop's clock.
 
         Raises:
             FeedError: the log cannot be read just now.
         """
-        return Stay(self, watcher, head)
+        return Stay(self, watcher, head, until)
 
-    async def take_on(self, watcher: Watching, *, head: int) -> Stream:
+    async def take_on(self, watcher: Watching, *, head: int, until: float) -> Stream:
         """Begin what `watched_by` does."""
         self._joining += 1
         try:
             self._start()
-            await self._reach(head)
+            await self._reach(head, until=until)
             if self.bounds is None or self.bounds.epoch != watcher.epoch:
                 raise _renumbered()
             stream = self._streams.join(watcher, position=self.position)
@@ -108,10 +108,10 @@ class Hub:
         self._streams.leave(watcher, stream)
         self._end_if_idle()
 
-    async def _reach(self, head: int) -> None:
+    async def _reach(self, head: int, *, until: float) -> None:
         """Wait until this hub has seen what another process, or the database, already knows of."""
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
+            async with asyncio.timeout_at(until):
                 while self.bounds is None or self.position < head:
                     self._wanted.set()
                     await self._looked.wait()

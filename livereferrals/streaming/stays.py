@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 class Stay:
     """One watcher's stay with a hub. A class with slots, for there are thousands, and a generator is ten times as large."""
 
-    __slots__ = ("_head", "_hub", "_stream", "_watcher")
+    __slots__ = ("_head", "_hub", "_stream", "_until", "_watcher")
 
-    def __init__(self, hub: Hub, watcher: Watching, head: int) -> None:
+    def __init__(self, hub: Hub, watcher: Watching, head: int, until: float) -> None:
         self._hub = hub
         self._watcher = watcher
         self._head = head
+        self._until = until
         self._stream: Stream
 
     async def __aenter__(self) -> Stream:
-        self._stream = await self._hub.take_on(self._watcher, head=self._head)
+        self._stream = await self._hub.take_on(self._watcher, head=self._head, until=self._until)
         return self._stream
 
     async def __aexit__(self, *_details: object) -> None:

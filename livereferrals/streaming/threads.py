@@ -24,8 +24,31 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+CUT = (django.db.OperationalError, django.db.InterfaceError)
+"""What a connection raises that the database has cut, among other troubles of the moment."""
 IDLE_CLOSE_S = 5.0
 """Quiet time after which a thread gives its connection back; longer than the hub's pause between two looks."""
+
+
+class _Cuts:
+    """How often a connection of this process's reading threads was found cut.
+
+    Where the database was away all connections are cut, and each thread would learn it by a question that fails: a reader
+    for each is sent away. So the first one tells the others, which begin with new connections.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def note(self, known: int) -> None:
+        """Count another cut, unless others have been counted since this connection was opened."""
+        with self._lock:
+            if known == self.count:
+                self.count += 1
+
+
+_cuts = _Cuts()
 
 
 class DatabaseThreads:
@@ -57,6 +80,7 @@ class DatabaseThreads:
 
     def _serve(self) -> None:
         work = self._work
+        known = _cuts.count
         while True:
             try:
                 future, act = work.get(timeout=IDLE_CLOSE_S)
@@ -64,17 +88,22 @@ class DatabaseThreads:
                 django.db.connections.close_all()
                 future, act = work.get()
             if future.set_running_or_notify_cancel():
-                _settle(future, act)
+                if known != _cuts.count:
+                    django.db.connections.close_all()
+                    known = _cuts.count
+                _settle(future, act, known=known)
             del future, act  # what was read is not to be kept until the next work
 
 
-def _settle(future: Future[object], act: Callable[[], object]) -> None:
+def _settle(future: Future[object], act: Callable[[], object], *, known: int) -> None:
     try:
         result = act()
     except BaseException as error:  # noqa: BLE001 - it is raised again in the caller
         if isinstance(error, django.db.Error):
             # What broke may be the connection itself; the next work begins with a new one.
             django.db.connections.close_all()
+        if isinstance(error, CUT):
+            _cuts.note(known)
         future.set_exception(error)
     else:
         future.set_result(result)
