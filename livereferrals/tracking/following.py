@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from django.core.handlers.asgi import ASGIRequest
-from django.db import Error
+from django.db import Error, IntegrityError
 from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.encoding import escape_uri_path
 
 from livereferrals import conf
 from livereferrals.exceptions import HitNotRecordedError
-from livereferrals.tracking import judging, losses, privacy, recording, visitors
+from livereferrals.tracking import judging, links, losses, privacy, recording, visitors
 from livereferrals.tracking.consent import is_given
 from livereferrals.tracking.drafts import HitDraft
 from livereferrals.tracking.group_commit import get_group
-from livereferrals.tracking.links import UNKNOWN, KnownLink
-from livereferrals.tracking.models import Visitor
+from livereferrals.tracking.link_cache import get_links
+from livereferrals.tracking.links import KnownLink
+from livereferrals.tracking.models import ReferralLink, Visitor
 from livereferrals.tracking.screening import Follow
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from livereferrals.tracking.links import LinkLookup
-    from livereferrals.tracking.models import ReferralLink
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +37,27 @@ OWN_IDS: Final = ("click_id", *SUBS)
 """Parameters beside the link's that are kept on the hit (L-13, P-35)."""
 
 
-def looked_up(find: Callable[..., LinkLookup], name: str, *, now: datetime) -> LinkLookup:
-    """Return what `find` finds; where the database does not answer, log it and go on as for an unknown link (L-27)."""
+def link_of(identifier: str, *, now: datetime) -> LinkLookup:
+    """Return the link of an identifier; where the database does not answer, log it and go on as for an unknown one (L-27)."""
+    return _looked_up(get_links().find, links.find_link, identifier, now=now)
+
+
+def home_link_of(uid: str, *, now: datetime) -> LinkLookup:
+    """Return the home link of the partner of this uid; otherwise as `link_of`."""
+    return _looked_up(get_links().find_home, links.find_partner_link, uid, now=now)
+
+
+def _looked_up(
+    in_memory: Callable[[str], KnownLink | None], query: Callable[..., LinkLookup], name: str, *, now: datetime
+) -> LinkLookup:
+    """Look in memory where the hit is left to the group too: then the request's thread asks the database for nothing."""
     try:
-        return find(name, now=now)
+        if get_group().takes_from_threads:
+            return links.looked_up(in_memory(name), now=now)
+        return query(name, now=now)
     except Error:
         logger.exception("The link %r could not be looked up.", name, extra={"action": "link.lost"})
-        return UNKNOWN
+        return links.UNKNOWN
 
 
 def asked(request: HttpRequest, identifier: str, *, now: datetime) -> Follow:
@@ -66,7 +80,7 @@ def is_person(asked: Follow) -> bool:
 
 
 def follow(
-    request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], asked: Follow
+    request: HttpRequest, link: ReferralLink | KnownLink, *, target: str, values: Mapping[str, str], asked: Follow
 ) -> HttpResponse:
     """Record the hit and return the redirect to the target, with the visitor's cookie.
 
@@ -95,7 +109,7 @@ def follow(
 
 
 def _record(
-    request: HttpRequest, link: ReferralLink, *, target: str, values: Mapping[str, str], asked: Follow
+    request: HttpRequest, link: ReferralLink | KnownLink, *, target: str, values: Mapping[str, str], asked: Follow
 ) -> Visitor | None:
     """Record the hit and return whom the browser is to carry; nobody without consent."""
     rules = judging.rules()
@@ -103,7 +117,7 @@ def _record(
     carried = visitors.carried(request) if consent else None
     user = visitors.request_person(request) if consent else None
     draft = HitDraft(
-        link=KnownLink.of(link),
+        link=link if isinstance(link, KnownLink) else KnownLink.of(link),
         visitor=None if carried is None else carried.id,
         now=asked.now,
         entry_url=target,
@@ -120,7 +134,16 @@ def _record(
     if user is None and group.takes_from_threads:
         recorded = group.record_from_thread(draft)
         return None if recorded.visitor_id is None else Visitor(pk=recorded.visitor_id)
-    return recording.record_hit(**draft._asdict() | {"link": link, "user": user}).visitor
+    row = link if isinstance(link, ReferralLink) else _row(link)
+    return recording.record_hit(**draft._asdict() | {"link": row, "user": user}).visitor
+
+
+def _row(known: KnownLink) -> ReferralLink:
+    """Return the row of a link, for somebody who is logged in. One query."""
+    try:
+        return ReferralLink.objects.select_related("partner", "user").get(pk=known.id)
+    except ReferralLink.DoesNotExist:
+        raise IntegrityError(f"The link {known.identifier!r} is gone.") from None
 
 
 def client_ip(request: HttpRequest) -> str | None:

@@ -68,6 +68,14 @@ class LinkCache:
         """Return the home link of the partner of this uid; `None`: unknown. Otherwise as `afind`."""
         return await self._find((uid, True))
 
+    def find(self, identifier: str) -> KnownLink | None:
+        """Do as `afind`, for a thread that may wait."""
+        return self._find_in_thread((identifier, False))
+
+    def find_home(self, uid: str) -> KnownLink | None:
+        """Do as `afind_home`, for a thread that may wait."""
+        return self._find_in_thread((uid, True))
+
     def drop(self) -> None:
         """Forget everything, here and now; what is being read just now is not kept either."""
         with self._lock:
@@ -78,12 +86,22 @@ class LinkCache:
         """Give the database connection back; the next link that is not known begins anew."""
         self._reading.close()
 
-    async def _find(self, name: Name) -> KnownLink | None:
+    def _find_in_thread(self, name: Name) -> KnownLink | None:
+        if (found := self._fresh(name)) is not None or not WELL_FORMED.match(name[0]):
+            return None if found is None else found[0]
+        try:
+            return self._reading.ask_from_thread(name)
+        except (NoRoomError, LateError) as error:
+            raise OperationalError("Links cannot be read in time.") from error
+
+    def _fresh(self, name: Name) -> tuple[KnownLink | None, float] | None:
+        """Return what is in memory and may be believed: a link, or that there is none."""
         found = self._known.get(name)
-        if found is not None and time.monotonic() < found[1]:
-            return found[0]
-        if not WELL_FORMED.match(name[0]):
-            return None
+        return found if found is not None and time.monotonic() < found[1] else None
+
+    async def _find(self, name: Name) -> KnownLink | None:
+        if (found := self._fresh(name)) is not None or not WELL_FORMED.match(name[0]):
+            return None if found is None else found[0]
         if publisher.is_inline:  # a transaction that nobody else sees may be rolled back at any time
             return (await sync_to_async(_queried)([name]))[name]
         self._listen()

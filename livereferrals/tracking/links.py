@@ -89,15 +89,20 @@ class KnownLink:
 class LinkLookup:
     """What a look-up has found."""
 
-    link: ReferralLink | None = None
-    """The link, with its partner and user loaded; also when it does not count."""
+    link: ReferralLink | KnownLink | None = None
+    """The link, a row with its partner and user loaded, or what is known of it; also when it does not count."""
     refusal: Refusal | None = None
     """Why following it makes no hit; `None`: it counts."""
 
     @property
-    def counted(self) -> ReferralLink | None:
+    def counted(self) -> ReferralLink | KnownLink | None:
         """The link if following it makes a hit."""
         return self.link if self.refusal is None else None
+
+
+def looked_up(known: KnownLink | None, *, now: datetime) -> LinkLookup:
+    """Return what was found in memory."""
+    return UNKNOWN if known is None else LinkLookup(link=known, refusal=known.refusal(now))
 
 
 UNKNOWN: Final = LinkLookup(refusal=Refusal.UNKNOWN)

@@ -16,7 +16,6 @@ from django.utils.functional import SimpleLazyObject
 from livereferrals import conf
 from livereferrals.tracking import claiming, destinations, following, judging, targets, visitors
 from livereferrals.tracking.current import answering
-from livereferrals.tracking.links import find_link, find_partner_link
 from livereferrals.tracking.referral import Referral
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.http.response import HttpResponseBase
 
-    from livereferrals.tracking.links import LinkLookup
+    from livereferrals.tracking.links import KnownLink, LinkLookup
     from livereferrals.tracking.models import ReferralLink
 
 
@@ -112,12 +111,12 @@ def answer(request: HttpRequest, values: Mapping[str, str]) -> HttpResponse | No
     now = timezone.now()
     unknown: set[str] = set()
     for name in _named("link", values):
-        lookup = following.looked_up(find_link, values[name], now=now)
+        lookup = following.link_of(values[name], now=now)
         if lookup.link is not None:
             return _redirect(request, name, lookup, values=values, kept=unknown, now=now)
         unknown.add(name)  # the host may use the word itself (P-04)
     for name in _named("partner", values):
-        lookup = following.looked_up(find_partner_link, values[name], now=now)
+        lookup = following.home_link_of(values[name], now=now)
         return _redirect(request, name, lookup, values=values, kept=unknown, now=now)
     return None
 
@@ -153,7 +152,7 @@ def _redirect(
     return following.redirect(targets.with_query(hop, {"next": target} | own_ids))
 
 
-def _link_url(request: HttpRequest, link: ReferralLink) -> str | None:
+def _link_url(request: HttpRequest, link: ReferralLink | KnownLink) -> str | None:
     """Return the link's own URL; nothing where the host has not included `livereferrals.urls` (P-03)."""
     try:
         return reverse("livereferrals:link", args=[link.identifier], urlconf=getattr(request, "urlconf", None))

@@ -11,7 +11,6 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from livereferrals.tracking import destinations, following, judging, targets
-from livereferrals.tracking.links import find_link
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -39,7 +38,7 @@ def link(request: HttpRequest, identifier: str) -> HttpResponse:
     if rules.prefetch(asked):
         return following.not_ahead_of_the_click()
     values = targets.parameters(following.raw_query(request))
-    lookup = following.looked_up(find_link, identifier, now=now)
+    lookup = following.link_of(identifier, now=now)
     own = lookup.link.target if lookup.link is not None else ""
     target = destinations.settled(request, [values.get("next", ""), own])
     if lookup.counted is None or rules.head(asked):

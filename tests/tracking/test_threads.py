@@ -6,8 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from livereferrals.events.models import Event
 from livereferrals.events.sequencer import number_events
@@ -16,8 +17,9 @@ from livereferrals.signals import hit_recorded
 from livereferrals.tracking import group_commit
 from livereferrals.tracking.desks import Limits
 from livereferrals.tracking.group_commit import HitGroup
-from livereferrals.tracking.models import ReferralHit, Visitor
-from tests.factories import make_link
+from livereferrals.tracking.link_cache import get_links
+from livereferrals.tracking.models import ReferralHit, ReferralLink, Visitor
+from tests.factories import make_link, make_user
 from tests.tracking.drafting import make_draft
 
 if TYPE_CHECKING:
@@ -35,8 +37,11 @@ def group(monkeypatch: pytest.MonkeyPatch) -> Iterator[HitGroup]:
     """The process's group, whose threads end with the test."""
     made = HitGroup()
     monkeypatch.setattr(group_commit, "_group", made)
+    get_links().drop()
     yield made
     made.close()
+    get_links().close()
+    get_links().drop()
     number_events()
 
 
@@ -96,6 +101,53 @@ def test_host_that_listens_is_told_in_its_requests_thread(group: HitGroup) -> No
     finally:
         hit_recorded.disconnect(hear)
     assert told == [threading.get_ident()]
+
+
+def test_thread_asks_the_database_for_nothing_itself(group: HitGroup) -> None:
+    """P8: neither for the link nor for the hit, so that it needs no connection"""
+    make_link(identifier="abc123")
+    with CaptureQueriesContext(connection) as asked:
+        for _ in range(2):
+            assert Client().get("/ref/abc123").status_code == 302
+    assert not [query["sql"] for query in asked.captured_queries]
+    assert ReferralHit.objects.count() == 2
+
+
+def test_somebody_logged_in_gets_a_hit_of_their_own(group: HitGroup) -> None:
+    """C-08: which the request's own thread writes"""
+    make_link(identifier="abc123")
+    user = make_user()
+    browser = Client()
+    browser.force_login(user)
+    assert browser.get("/ref/abc123").status_code == 302
+    assert ReferralHit.objects.get().user == user
+    assert group._grouping._thread is None
+
+
+def test_link_that_is_gone_meanwhile_leads_on_without_a_hit(group: HitGroup, caplog: pytest.LogCaptureFixture) -> None:
+    """L-26: for somebody logged in, and for anybody"""
+    link = make_link(identifier="abc123")
+    browser = Client()
+    browser.force_login(make_user())
+    get_links().find("abc123")
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {ReferralLink._meta.db_table}")  # noqa: S608 - past the signals, as somebody's SQL
+    for each in (browser, Client()):
+        answer = each.get("/ref/abc123?next=/x")
+        assert (answer.status_code, answer["Location"]) == (302, "/x")
+        assert "livereferrals_visitor" not in answer.cookies
+    assert not ReferralHit.objects.exists()
+    assert f"{link.identifier!r} is lost" in caplog.text
+
+
+def test_link_that_is_switched_off_counts_no_more(group: HitGroup) -> None:
+    """L-20: at once in this process"""
+    link = make_link(identifier="abc123")
+    assert Client().get("/ref/abc123").status_code == 302
+    link.disabled = True
+    link.save()
+    assert Client().get("/ref/abc123").status_code == 302
+    assert ReferralHit.objects.count() == 1
 
 
 @pytest.mark.parametrize(("wanted", "status"), [("redirect", 302), ("unavailable", 503)])
