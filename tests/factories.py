@@ -11,7 +11,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from livereferrals.callbacks.models import Delivery, Endpoint, Replay, SigningSecret, Subscription
+from livereferrals.callbacks.models import Delivery, Replay, Subscription
 from livereferrals.events import log, sequencer
 from livereferrals.events.models import Event, EventType
 from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Visitor
@@ -96,16 +96,12 @@ def make_confirmation(**overrides: Any) -> Confirmation:
 
 
 def make_subscription(**overrides: Any) -> Subscription:
-    """Make a subscription of a new partner to "Order paid", with its endpoint and signing secret."""
+    """Make a subscription of a new partner to "Order paid"; it comes with its endpoint and signing secret."""
     values: dict[str, Any] = dict(overrides)
     if "partner" not in values:
         values["partner"] = make_partner()
     defaults = {"trigger": "Order paid", "callback_url": "https://partner.example/callback"}
-    subscription = Subscription.objects.create(**defaults | values)
-    Endpoint.objects.get_or_create(subscription=subscription)
-    if not subscription.secrets.exists():
-        SigningSecret.objects.create(subscription=subscription)
-    return subscription
+    return Subscription.objects.create(**defaults | values)
 
 
 def make_delivery(**overrides: Any) -> Delivery:
