@@ -37,19 +37,23 @@ OWN_IDS: Final = ("click_id", *SUBS)
 """Parameters beside the link's that are kept on the hit (L-13, P-35)."""
 
 
-def link_of(identifier: str, *, now: datetime) -> LinkLookup:
+def link_of(identifier: str, *, now: datetime) -> LinkLookup[ReferralLink] | LinkLookup[KnownLink]:
     """Return the link of an identifier; where the database does not answer, log it and go on as for an unknown one (L-27)."""
     return _looked_up(get_links().find, links.find_link, identifier, now=now)
 
 
-def home_link_of(uid: str, *, now: datetime) -> LinkLookup:
+def home_link_of(uid: str, *, now: datetime) -> LinkLookup[ReferralLink] | LinkLookup[KnownLink]:
     """Return the home link of the partner of this uid; otherwise as `link_of`."""
     return _looked_up(get_links().find_home, links.find_partner_link, uid, now=now)
 
 
 def _looked_up(
-    in_memory: Callable[[str], KnownLink | None], query: Callable[..., LinkLookup], name: str, *, now: datetime
-) -> LinkLookup:
+    in_memory: Callable[[str], KnownLink | None],
+    query: Callable[..., LinkLookup[ReferralLink]],
+    name: str,
+    *,
+    now: datetime,
+) -> LinkLookup[ReferralLink] | LinkLookup[KnownLink]:
     """Look in memory where the hit is left to the group too: then the request's thread asks the database for nothing."""
     try:
         if get_group().takes_from_threads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import uuid
     from datetime import datetime
 
+Found = TypeVar("Found")
+"""A row, or what is known of one."""
 WELL_FORMED: Final = re.compile(rf"{IDENTIFIER}\Z")
 
 
@@ -86,36 +88,36 @@ class KnownLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkLookup:
+class LinkLookup(Generic[Found]):
     """What a look-up has found."""
 
-    link: ReferralLink | KnownLink | None = None
+    link: Found | None = None
     """The link, a row with its partner and user loaded, or what is known of it; also when it does not count."""
     refusal: Refusal | None = None
     """Why following it makes no hit; `None`: it counts."""
 
     @property
-    def counted(self) -> ReferralLink | KnownLink | None:
+    def counted(self) -> Found | None:
         """The link if following it makes a hit."""
         return self.link if self.refusal is None else None
 
 
-def looked_up(known: KnownLink | None, *, now: datetime) -> LinkLookup:
+def looked_up(known: KnownLink | None, *, now: datetime) -> LinkLookup[KnownLink]:
     """Return what was found in memory."""
     return UNKNOWN if known is None else LinkLookup(link=known, refusal=known.refusal(now))
 
 
-UNKNOWN: Final = LinkLookup(refusal=Refusal.UNKNOWN)
+UNKNOWN: Final[LinkLookup[Any]] = LinkLookup(refusal=Refusal.UNKNOWN)
 
 
-def find_link(identifier: str, *, now: datetime) -> LinkLookup:
+def find_link(identifier: str, *, now: datetime) -> LinkLookup[ReferralLink]:
     """Look a link up by its identifier, case-sensitively. One query; none for what can be no identifier (X-14)."""
     if not WELL_FORMED.match(identifier):
         return UNKNOWN
     return _judge(_links().filter(identifier=identifier).first(), now=now)
 
 
-def find_partner_link(uid: str, *, now: datetime) -> LinkLookup:
+def find_partner_link(uid: str, *, now: datetime) -> LinkLookup[ReferralLink]:
     """Look a partner's home link up by the partner's uid. One query; none for what can be no uid."""
     if not WELL_FORMED.match(uid):
         return UNKNOWN
@@ -131,5 +133,5 @@ def _links() -> models.QuerySet[ReferralLink]:
     return ReferralLink.objects.select_related("partner", "user")
 
 
-def _judge(link: ReferralLink | None, *, now: datetime) -> LinkLookup:
+def _judge(link: ReferralLink | None, *, now: datetime) -> LinkLookup[ReferralLink]:
     return UNKNOWN if link is None else LinkLookup(link=link, refusal=refusal(link, now=now))

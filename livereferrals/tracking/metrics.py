@@ -9,7 +9,7 @@ They are in the library's default registry of the server process, where the host
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING
 
 try:
     import prometheus_client
@@ -18,11 +18,17 @@ except ImportError:
 else:
     HAS_CLIENT = True
 
-_lost: Final = (
-    prometheus_client.Counter("livereferrals_hits_lost", "Hits that were not recorded.", ["reason"])
-    if HAS_CLIENT
-    else None
-)
+if TYPE_CHECKING:
+    from prometheus_client import Counter
+
+
+def _counter() -> Counter | None:
+    if not HAS_CLIENT:
+        return None
+    return prometheus_client.Counter("livereferrals_hits_lost", "Hits that were not recorded.", ["reason"])
+
+
+_lost = _counter()
 
 
 def lost(reason: str, *, number: int) -> None:

@@ -129,7 +129,7 @@ def _named(kind: str, values: Mapping[str, str]) -> list[str]:
 def _redirect(
     request: HttpRequest,
     name: str,
-    lookup: LinkLookup,
+    lookup: LinkLookup[ReferralLink] | LinkLookup[KnownLink],
     *,
     values: Mapping[str, str],
     kept: Collection[str],

@@ -75,7 +75,7 @@ def believing() -> ssl.SSLContext:
 
 @pytest.fixture
 def server(transactional_db: None) -> Iterator[HostServer]:
-    proxied = {"SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}
+    proxied: dict[str, Any] = {"SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"]}
     with host_server("uvicorn", LIVEREFERRALS=SETTINGS, **proxied) as running:
         yield running
 

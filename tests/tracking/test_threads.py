@@ -177,7 +177,7 @@ def test_answer_that_does_not_come_is_given_up(caplog: pytest.LogCaptureFixture)
         release.wait(60)
         return [ValueError("held")]
 
-    group._grouping._work = hold  # type: ignore[assignment] # somebody who holds up the database
+    group._grouping._work = hold  # somebody who holds up the database
 
     def ask() -> None:
         with pytest.raises(HitNotRecordedError, match="late"):
