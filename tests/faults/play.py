@@ -29,14 +29,14 @@ from tests.partner import Answer
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from livereferrals.client.address import Transport
     from livereferrals.tracking.models import Partner
     from tests.partner import PartnerSink
     from tests.servers import HostServer
 
-AT_REST_WITHIN_S: Final = 120.0
+AT_REST_WITHIN_S: Final = 90.0
 """How long it may take until everything that is owed is done."""
 ANSWERED_AGAIN: Final = 5
 """Hits that are answered, and orders above none, before the shop counts as open again."""
@@ -58,6 +58,7 @@ class Play:
     followers: int = 3
     shoppers: int = 2
     _said: str = field(default="", repr=False)
+    _left: list[str] = field(default_factory=list, repr=False)
 
     @classmethod
     def on(cls, servers: Sequence[HostServer], sink: PartnerSink, *, seed: int = 1, pace_s: float = 0.05) -> Self:
@@ -112,19 +113,29 @@ class Play:
 
     def _is_at_rest(self) -> bool:
         try:
-            if Event.objects.filter(seq__isnull=True).exists() or Delivery.objects.exclude(state="delivered").exists():
-                return False
-            head = log.bounds().head
-            return all(reader.effects.place >= head for reader in self.readers)
+            self._left = list(self._unfinished())
         finally:
             connections.close_all()
+        return not self._left
+
+    def _unfinished(self) -> Iterator[str]:
+        """Give what is still to be done."""
+        if numberless := Event.objects.filter(seq__isnull=True).count():
+            yield f"{numberless} events without a number"
+        for row in Delivery.objects.exclude(state="delivered").values("id", "state", "due_at", "attempts", "lost"):
+            yield f"a delivery: {row}"
+        head = log.bounds().head
+        for reader in self.readers:
+            if reader.effects.place < head:
+                yield f"a reader by {reader.transport} that is at {reader.effects.place} of {head}"
 
     def faults(self) -> list[str]:
         """Return what is lost, doubled or out of order."""
         books = read_books()
         faults = find_faults(self.load.answered, books)
         tallies = ", ".join(f"{what}: {number}" for what, number in sorted(self.load.tallies.items()))
-        self._said = f"{tallies}\n{report(self.load.answered, books, faults)}"
+        left = "".join(f"Not at rest: {text}\n" for text in self._left[:20])
+        self._said = f"{tallies}\n{left}{report(self.load.answered, books, faults)}"
         return faults
 
     def account(self) -> str:
