@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
+from livereferrals import times
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
@@ -29,7 +31,7 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return timezone.localtime(value, timezone.get_default_timezone()).isoformat(timespec="seconds")
+        return timezone.localtime(times.as_aware(value), timezone.get_default_timezone()).isoformat(timespec="seconds")
     return FORMULA.sub("'", str(value))
 
 

@@ -11,9 +11,9 @@ from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from livereferrals import times
 from livereferrals.spreadsheets import BOM, line, on_the_loop
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ExportAdmin:
         lines = self._lines(rows, self.export_headings(request))
         # A server that speaks ASGI would collect a plain iterator to its end before the first byte goes out.
         content = on_the_loop(lines) if isinstance(request, ASGIRequest) else lines
-        name = f"{self.model._meta.verbose_name_plural}-{timezone.localdate():%Y-%m-%d}.csv"  # type: ignore[attr-defined]
+        name = f"{self.model._meta.verbose_name_plural}-{times.today():%Y-%m-%d}.csv"  # type: ignore[attr-defined]
         return StreamingHttpResponse(
             content,
             content_type="text/csv; charset=utf-8",

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from livereferrals import times
 from livereferrals.tracking.models import Partner, ReferralLink
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class DayFilter(TypedFilter):
         typed = self.value()
         if not typed:
             return queryset
-        span = days_meant(typed, today=timezone.localdate(timezone=timezone.get_default_timezone()))
+        span = days_meant(typed, today=times.today())
         if span is None:
             return queryset.none()
         begin, end = (_midnight(day) for day in span)
@@ -184,4 +185,4 @@ def days_meant(text: str, *, today: date) -> tuple[date, date] | None:
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
+    return times.as_stored(datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone()))

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals import ids
+from livereferrals import ids, times
 from livereferrals.callbacks import holds, stories
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, Subscription
 from livereferrals.callbacks.outcomes import Outcome
@@ -128,7 +128,7 @@ def _made_on(text: str) -> Q:
         )
     except (ValueError, OverflowError):
         return Q(pk__in=[])
-    within = Q(created_at__gte=begin, created_at__lt=end)
+    within = Q(created_at__gte=times.as_stored(begin), created_at__lt=times.as_stored(end))
     return within & Q(pk__gte=ids.first_uuid(begin - CLOCKS_AGREE), pk__lt=ids.first_uuid(end + CLOCKS_AGREE))
 
 

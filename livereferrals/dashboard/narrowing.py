@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
+from livereferrals import times
 from livereferrals.dashboard.filters import Field
 from livereferrals.dashboard.scoping import visible
 from livereferrals.tracking.models import Partner, ReferralLink
@@ -62,7 +63,7 @@ def on_day(text: str, *, column: str) -> Q:
         )
     except (ValueError, OverflowError):
         return Q(pk__in=[])
-    return Q(**{f"{column}__gte": begin, f"{column}__lt": end})
+    return Q(**{f"{column}__gte": times.as_stored(begin), f"{column}__lt": times.as_stored(end)})
 
 
 def as_uuid(text: str) -> uuid.UUID | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models, router, transaction
 from django.utils import timezone
 
+from livereferrals import times
 from livereferrals.dashboard import ranges, rollups
 from livereferrals.dashboard.deltas import COLUMNS, Sums
 from livereferrals.dashboard.models import RollupState
@@ -150,7 +151,7 @@ def _stored(model: type[models.Model], reach: Reach, alias: str) -> dict[Key, Su
     names = (*rollups.PLACES[model], "trigger", "currency")
     rows = _covered(model, reach, alias).values_list(*names, *COLUMNS)
     return {
-        tuple(row[: len(names)]): Sums(**dict(zip(COLUMNS, row[len(names) :], strict=True)))
+        tuple(map(_aware, row[: len(names)])): Sums(**dict(zip(COLUMNS, row[len(names) :], strict=True)))
         for row in rows.iterator(chunk_size=2000)
     }
 
@@ -159,7 +160,12 @@ def _covered(model: type[models.Model], reach: Reach, alias: str) -> models.Quer
     rows = model._default_manager.using(alias)
     if (since := reach.since(model)) is not None:
         return rows.filter(**{f"{rollups.PLACES[model][-1]}__gte": since})
-    return rows.filter(starts_at__gte=max(reach.hours, reach.recent) if model in rollups.RECENT else reach.hours)
+    since = max(reach.hours, reach.recent) if model in rollups.RECENT else reach.hours
+    return rows.filter(starts_at__gte=times.as_stored(since))
+
+
+def _aware(part: Any) -> Any:
+    return times.as_aware(part) if isinstance(part, datetime) else part
 
 
 def _differences(totals: Totals, reach: Reach, alias: str) -> list[Difference]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections, models, router, transaction
 from django.utils import timezone
 
+from livereferrals import times
 from livereferrals.callbacks import clock
 from livereferrals.dashboard import deltas, ranges
 from livereferrals.dashboard.models import (
@@ -104,21 +105,13 @@ def _advance_batch(alias: str) -> int | None:
             return None
         write(totals, using=alias)
         for model in RECENT:
-            model._default_manager.using(alias).filter(starts_at__lt=_as_stored(recent)).delete()
+            model._default_manager.using(alias).filter(starts_at__lt=times.as_stored(recent)).delete()
     return len(events)
 
 
 def recent_since() -> datetime:
     """Return from when on there are rows by the hour of partners and links, by the database's clock."""
-    now = clock.now(router.db_for_write(RollupState))
-    return (now if timezone.is_aware(now) else timezone.make_aware(now)) - RECENT_SPAN
-
-
-def _as_stored(value: Any) -> Any:
-    """Return a time as the project's database takes it: naive without `USE_TZ` (N-17); all else as it is."""
-    if not isinstance(value, datetime) or timezone.is_aware(timezone.now()):
-        return value
-    return timezone.make_naive(value)
+    return times.as_aware(clock.now(router.db_for_write(RollupState))) - RECENT_SPAN
 
 
 def _found(alias: str) -> RollupState | None:
@@ -250,7 +243,7 @@ def _upsert_rows(
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
     )
     values = [
-        columns[name].get_db_prep_save(_as_stored(value), connection)
+        columns[name].get_db_prep_save(times.as_stored(value) if isinstance(value, datetime) else value, connection)
         for row in rows
         for name, value in zip(names, row, strict=True)
     ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 from django.utils import timezone
 
+from livereferrals import times
 from livereferrals.dashboard import adding, deltas, ranges, rollups
 from livereferrals.dashboard.deltas import COLUMNS, Sums
 from livereferrals.dashboard.models import (
@@ -194,7 +195,9 @@ def _rows(span: Span, *, whose: Whose, by: By) -> tuple[QuerySet[Any], str]:
         model = HourlyTotal if hourly else DailyTotal
     rows = _narrowed(model, whose)
     if hourly:
-        return rows.filter(starts_at__gte=span.start, starts_at__lt=span.end), "starts_at"
+        return rows.filter(
+            starts_at__gte=times.as_stored(span.start), starts_at__lt=times.as_stored(span.end)
+        ), "starts_at"
     zone = timezone.get_default_timezone()
     first, beyond = ranges.day_of(span.start, zone=zone), ranges.day_of(span.end, zone=zone)
     return rows.filter(day__gte=first, day__lt=beyond), "day"
@@ -220,7 +223,7 @@ def _bucket_of_row(by: By, time: str) -> Callable[[Any], Hashable]:
     if by is By.DAY and time == "starts_at":
         zone = timezone.get_default_timezone()
         return lambda moment: ranges.day_of(moment, zone=zone)
-    return lambda value: value
+    return times.as_aware if by is By.HOUR else lambda value: value
 
 
 def _bucket_of_delta(by: By) -> Callable[[Delta], Hashable | None]:

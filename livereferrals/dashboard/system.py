@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.utils import timezone
 
-from livereferrals import conf
+from livereferrals import conf, times
 from livereferrals.callbacks.processes import is_gone
 from livereferrals.dashboard import rollups
 from livereferrals.events import log
@@ -196,7 +196,7 @@ def _unnumbered() -> tuple[int, datetime | None]:
 
 def _made_at(key: uuid.UUID) -> datetime:
     """Return when a UUID of version 7 was made (RFC 9562 5.7)."""
-    return datetime.fromtimestamp((key.int >> 80) / 1000, tz=UTC)
+    return times.as_stored(datetime.fromtimestamp((key.int >> 80) / 1000, tz=UTC))
 
 
 def _process(row: ProcessStatus, *, now: datetime) -> Process:
@@ -218,7 +218,11 @@ def _process(row: ProcessStatus, *, now: datetime) -> Process:
 
 def _last_rolled_up(rows: Sequence[ProcessStatus]) -> datetime | None:
     """Return when the totals were last brought forward; every process that keeps house does it every few seconds."""
-    said = [datetime.fromisoformat(text) for row in rows if (text := row.housekeeping.get("rollups"))]
+    said = [
+        times.as_stored(times.as_aware(datetime.fromisoformat(text)))
+        for row in rows
+        if (text := row.housekeeping.get("rollups"))
+    ]
     return max(said, default=None)
 
 

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from livereferrals import times
 from livereferrals.callbacks import replaying
 from livereferrals.callbacks.models import Replay, ReplayState, Subscription
 from livereferrals.tracking.models import Partner
@@ -143,6 +144,4 @@ def _moment(text: str) -> datetime:
         raise CommandError(f"{text!r} is no time: {error}.") from error
     if found is None:
         raise CommandError(f"{text!r} is no time; write it like 2026-05-01T12:00.")
-    if timezone.is_naive(found):
-        return timezone.make_aware(found, timezone.get_default_timezone())
-    return found
+    return times.as_stored(times.as_aware(found))

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from livereferrals import conf, setting_types
+from livereferrals import conf, setting_types, times
 from livereferrals.callbacks.models import Subscription
 from livereferrals.tracking import history, rules
 from livereferrals.tracking.amounts import canonical_amount
@@ -157,4 +157,4 @@ def _moment(text: str) -> datetime:
         day = None
     if day is None:
         raise CommandError(f"{text!r} is no day; write it like 2026-01-31.")
-    return timezone.make_aware(datetime(day.year, day.month, day.day, tzinfo=UTC).replace(tzinfo=None))
+    return times.as_stored(timezone.make_aware(datetime(day.year, day.month, day.day, tzinfo=UTC).replace(tzinfo=None)))

@@ -10,6 +10,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from livereferrals import times
 from livereferrals.streaming import tokens
 from livereferrals.streaming.models import FeedToken
 from livereferrals.streaming.protocol import SCOPE_TYPES, SCOPES
@@ -32,7 +33,7 @@ READS: Final = {
 
 def end_of(day: date) -> datetime:
     """Return the moment at which a day of the project's time zone is over."""
-    return timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min))
+    return times.as_stored(timezone.make_aware(datetime.combine(day + timedelta(days=1), time.min)))
 
 
 class FutureDayField(forms.DateField):
@@ -43,7 +44,7 @@ class FutureDayField(forms.DateField):
     def prepare_value(self, value: Any) -> Any:
         """Show a stored moment as its last whole day."""
         if isinstance(value, datetime):
-            return timezone.localdate(value - timedelta(microseconds=1))
+            return times.day_of(value - timedelta(microseconds=1))
         return super().prepare_value(value)
 
     def clean(self, value: Any) -> datetime | None:
@@ -51,7 +52,7 @@ class FutureDayField(forms.DateField):
         day = super().clean(value)
         if day is None:
             return None
-        if day < timezone.localdate():
+        if day < times.today():
             raise forms.ValidationError(_("This day is over. Choose a later one, or leave it empty."))
         return end_of(day)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from livereferrals import times
 from livereferrals.events.models import ProcessStatus
 from livereferrals.streaming import tokens
 
@@ -37,7 +37,7 @@ def state_in_words(token: FeedToken, *, now: datetime) -> str:
         return str(STATES[refusal.code])
     if token.revoked_at is None:
         return str(_("In use"))
-    last_day = timezone.localdate(token.revoked_at - timedelta(microseconds=1))
+    last_day = times.day_of(token.revoked_at - timedelta(microseconds=1))
     return str(_("Rotated; works until %(day)s") % {"day": date_format(last_day, "SHORT_DATE_FORMAT")})
 
 
