@@ -52,5 +52,5 @@ def test_slow_database_makes_everything_late_and_loses_nothing(sink: PartnerSink
                 await play.recovered()
 
             play.run(happen)
-            assert "(late)" in server.output()
+            assert " lost (" in server.output(), server.output()
     assert play.faults() == [], play.account()
