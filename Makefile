@@ -84,7 +84,7 @@ endif
 
 .PHONY: docs
 docs: $(VENV)/installed-dev ## Build the documentation as a site: build/docs/index.html
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --write-all --doctree-dir build/doctrees docs build/docs
 
 .PHONY: matrix
 matrix: $(VENV)/installed-matrix ## Run the core of the tests on each Python at hand, with each Django: ONLY="core-3.12(django='6.0')"

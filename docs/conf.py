@@ -60,6 +60,7 @@ default_role = "code"
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_typehints_format = "fully-qualified"
 python_maximum_signature_line_length = 90
 napoleon_numpy_docstring = False
 html_theme = "furo"
