@@ -38,6 +38,17 @@ def test_trace_is_told_in_words() -> None:
     assert partners_in(TRACE) == {"aB3dE5fG", "gone0000"}
 
 
+def test_way_of_knowing_that_comes_later_does_not_stand_in_the_way() -> None:
+    """A-15: a trace that says `coupon` is told like any other, and by its code where partners see it."""
+    trace = TRACE | {"subject": {"user": "7", "visitors": [], "how": "coupon"}, "rule": "coupon"}
+    story = told(trace, names={"aB3dE5fG": "Acme"})
+    assert story.outcome == "A hit was credited."
+    assert story.subject == ""
+    assert [hit.credited for hit in story.hits] == [True, False, False]
+    shown = of_partners(trace, uids={"aB3dE5fG"})
+    assert shown["subject"] == {"how": "coupon"}
+
+
 @pytest.mark.parametrize(
     ("outcome", "sentence"),
     [("no-hits", "No hit was credited: this person has never followed a link."), ("new-code", "new-code"), (None, "")],
