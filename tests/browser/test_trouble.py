@@ -51,7 +51,7 @@ async def test_database_error_in_one_region_leaves_the_others_live(desk: Desk) -
     try:
         await write(makers.hit, link)
         await screen.expect_metric(page, "hits", "1", timeout_ms=WITHIN_MS)
-        await expect(latest).to_contain_text("This part could not be read", timeout=WITHIN_MS)
+        await expect(latest).to_contain_text("this part could not be read", timeout=WITHIN_MS)
         await expect(latest).to_contain_text("Reference")
         await write(makers.hit, link)
         await screen.expect_metric(page, "hits", "2", timeout_ms=WITHIN_MS)
