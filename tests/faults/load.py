@@ -51,19 +51,21 @@ class Load:
     """How often what happened to clients."""
     pace_s: float = 0.2
     """How long a client rests, on average."""
+    is_closing: bool = False
+    """Whether clients are to end, once what they have asked for last is answered."""
     _names: int = 0
 
-    async def follow_forever(self) -> NoReturn:
-        """Follow the link, each time as a browser without a cookie."""
+    async def keep_following(self) -> None:
+        """Follow the link, each time as a browser without a cookie, until the shop closes."""
         async with self._browser(aiohttp.DummyCookieJar()) as browser:
-            while True:
+            while not self.is_closing:
                 with contextlib.suppress(AwayError):
                     await self._follow(browser, self.chance.choice(LINKS))
                 await self._rest()
 
-    async def shop_forever(self) -> NoReturn:
-        """Follow the link, sign up and buy, each time as somebody else."""
-        while True:
+    async def keep_shopping(self) -> None:
+        """Follow the link, sign up and buy, each time as somebody else, until the shop closes."""
+        while not self.is_closing:
             async with self._browser(aiohttp.CookieJar(unsafe=True)) as browser:
                 with contextlib.suppress(AwayError):
                     await self._shop(browser)
@@ -97,6 +99,8 @@ class Load:
         self.answered.registered.append(name)
         self.tallies["registered"] += 1
         for number in range(ORDERS):
+            if self.is_closing:
+                return
             await self._rest()
             await self._buy(browser, f"{name}-{number}")
 

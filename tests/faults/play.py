@@ -87,11 +87,12 @@ class Play:
     async def _run(self, happen: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as group:
             reading = [group.create_task(reader.read_forever()) for reader in self.readers]
-            clients = [group.create_task(self.load.follow_forever()) for _ in range(self.followers)]
-            clients += [group.create_task(self.load.shop_forever()) for _ in range(self.shoppers)]
+            clients = [group.create_task(self.load.keep_following()) for _ in range(self.followers)]
+            clients += [group.create_task(self.load.keep_shopping()) for _ in range(self.shoppers)]
             await happen()
-            for client in clients:
-                client.cancel()
+            # What they have asked for last may be done after they have gone, when nobody reads of it any more.
+            self.load.is_closing = True
+            await asyncio.wait(clients)
             await self._rest()
             for task in reading:
                 task.cancel()
@@ -119,11 +120,11 @@ class Play:
         return not self._left
 
     def _unfinished(self) -> Iterator[str]:
-        """Give what is still to be done."""
-        if numberless := Event.objects.filter(seq__isnull=True).count():
-            yield f"{numberless} events without a number"
+        """Give what is still to be done, asked for in the order in which the one makes the other."""
         for row in Delivery.objects.exclude(state="delivered").values("id", "state", "due_at", "attempts", "lost"):
             yield f"a delivery: {row}"
+        if numberless := Event.objects.filter(seq__isnull=True).count():
+            yield f"{numberless} events without a number"
         head = log.bounds().head
         for reader in self.readers:
             if reader.effects.place < head:
