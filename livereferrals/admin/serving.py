@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from livereferrals.admin import endpoint_acts, replays, secret_pages
 from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
 from livereferrals.callbacks import alerting, figures, holds, looking_up, masking
-from livereferrals.callbacks.waking import wake_workers
 from livereferrals.callbacks.models import AlertCause, Subscription
+from livereferrals.callbacks.waking import wake_workers
 
 if TYPE_CHECKING:
     from django.db.models import Model
