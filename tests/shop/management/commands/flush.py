@@ -28,7 +28,7 @@ SMALL_BYTES: Final = 256 * 1024
 class Command(flush.Command):
     def handle(self, **options: Any) -> None:
         connection = connections[options["database"]]
-        if options["interactive"] or options["reset_sequences"] or not are_as_made(connection):
+        if options["interactive"] or options.get("reset_sequences", True) or not are_as_made(connection):
             super().handle(**options)
             return
         empty = patiently_empty_postgres if connection.vendor == "postgresql" else empty_sqlite
