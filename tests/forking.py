@@ -232,7 +232,11 @@ def read_settings() -> None:
     from django.core.signals import setting_changed
     from django.db import connection
 
-    importlib.reload(sys.modules["tests.settings"])
+    module = sys.modules["tests.settings"]
+    # A reload keeps what is not said any more, such as the channel layer of the server that this was first made for.
+    for name in [name for name in vars(module) if name.isupper()]:
+        delattr(module, name)
+    importlib.reload(module)
     settings._setup()  # type: ignore[misc] # there is no public way but a new process
     setting_changed.send(sender=None, setting="LIVEREFERRALS", value=settings.LIVEREFERRALS, enter=True)
     # Models have made this connection when they were imported; it knows its database since then.
