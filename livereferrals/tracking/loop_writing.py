@@ -139,10 +139,12 @@ class LoopHits:
 
     async def _written(self, drafts: Sequence[HitDraft], hits: Sequence[uuid.UUID]) -> Sequence[Recorded | uuid.UUID]:
         try:
-            if self._session is None:
-                self._session = await Session.opened(self._desk.loop)
             rows = rows_of(drafts, hits=hits, last_follows={})
-            await self._session.insert(rows)
+            # Whoever waits has been answered by then; a server that went without a word is not to be waited for.
+            async with asyncio.timeout(self._limits.patience_s):
+                if self._session is None:
+                    self._session = await Session.opened(self._desk.loop)
+                await self._session.insert(rows)
         except TROUBLES as trouble:
             # The thread writes them one by one and says which one it was, or that the database is away.
             logger.info("Hits are left to the thread: %s", trouble, extra={"action": "hits.elsewhere"})

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from livereferrals.events.sequencer import number_events
+from livereferrals.tracking.group_commit import HitGroup
 from tests.factories import make_world
 from tests.tracking.browsers import KINDS, Browser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import SimpleNamespace
 
 
@@ -37,3 +39,13 @@ def new_browser(kind: str) -> Callable[[], Browser]:
 def world(db: None) -> SimpleNamespace:
     """Partner P with `abc123`, partner Q with `qqq777`, Ann with `ann1`, and `house1`."""
     return make_world()
+
+
+@pytest.fixture
+def group() -> Iterator[HitGroup]:
+    """A group of its own, whose threads end with the test."""
+    made = HitGroup()
+    yield made
+    made.close()
+    # So that the publisher's thread has nothing left to do when the test, and with it the database, is over.
+    number_events()

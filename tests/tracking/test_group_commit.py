@@ -12,12 +12,11 @@ from django.db import OperationalError, connection, transaction
 
 from livereferrals.events.models import Event
 from livereferrals.events.publisher import publisher
-from livereferrals.events.sequencer import number_events
 from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.signals import hit_recorded
 from livereferrals.tracking.desks import Limits
 from livereferrals.tracking.drafts import Recorded
-from livereferrals.tracking.group_commit import Attempt, HitGroup
+from livereferrals.tracking.group_commit import HitGroup
 from livereferrals.tracking.models import ReferralHit, ReferralLink, Visitor
 from livereferrals.tracking.writing import Hits, PlainWriter, _kind
 from tests.factories import make_link, make_user, make_visitor
@@ -28,17 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.publisher_thread]
-on_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="sessions of a server")
-
-
-@pytest.fixture
-def group() -> Iterator[HitGroup]:
-    """A group of its own, whose threads end with the test."""
-    made = HitGroup()
-    yield made
-    made.close()
-    # So that the publisher's thread has nothing left to do when the test, and with it the database, is over.
-    number_events()
 
 
 @pytest.fixture
@@ -52,17 +40,6 @@ def told() -> Iterator[list[dict[str, Any]]]:
     hit_recorded.connect(hear)
     yield heard
     hit_recorded.disconnect(hear)
-
-
-def end_sessions(group: HitGroup) -> None:
-    """End the group's sessions on the server: the loop's and the thread's."""
-    writer: Any = group._hits._writer
-    pids = [] if writer is None else [writer._connection.connection.info.backend_pid]
-    pids += [each._session._pgconn.backend_pid for each in group._loops.values() if each and each._session]
-    assert pids
-    with connection.cursor() as cursor:
-        for pid in pids:
-            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
 
 
 def hits() -> int:
@@ -155,93 +132,6 @@ async def test_hit_that_finds_no_room_is_lost_counted_and_logged(caplog: pytest.
     assert (len(lost), await count_hits()) == (6, 2)
     assert "abc123" in caplog.text
     await eventually(lambda: group.losses.count == {"overload": 6})
-
-
-@on_postgres
-async def test_batch_is_one_transaction(group: HitGroup) -> None:
-    """P2: visitors, hits and events of a whole batch"""
-    link = await sync_to_async(make_link)()
-    await sync_to_async(group._write)([Attempt(make_draft(link)) for _ in range(64)])
-
-    def transactions() -> set[str]:
-        with connection.cursor() as cursor:
-            tables = [model._meta.db_table for model in (Visitor, ReferralHit, Event)]
-            cursor.execute(" UNION ".join(f"SELECT xmin::text FROM {table}" for table in tables))  # noqa: S608 - our own
-            return {xmin for (xmin,) in cursor.fetchall()}
-
-    assert len(await sync_to_async(transactions)()) == 1
-    assert await count_hits() == 64
-
-
-@on_postgres
-async def test_lost_connection_costs_no_hit(group: HitGroup) -> None:
-    """L-27: of the server that was restarted, or of a pooler"""
-    link = await sync_to_async(make_link)()
-    visitor = (await group.record(make_draft(link))).visitor_id
-    drafts = [make_draft(link), make_draft(link, visitor=visitor), make_draft(link, visitor=visitor), make_draft(link)]
-    for draft in drafts:
-        await sync_to_async(end_sessions)(group)
-        await group.record(draft)
-    assert await count_hits() == 5
-    assert not group.losses.count
-
-
-@on_postgres
-async def test_pooler_without_prepared_statements_costs_no_hit(
-    group: HitGroup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """L-11: another session than the one that has prepared, asked by the loop and by the thread"""
-    from livereferrals.tracking.writing_postgres import Statement
-
-    link = await sync_to_async(make_link)()
-    visitor = (await group.record(make_draft(link))).visitor_id
-    for more in ({}, {"visitor": visitor}):
-        monkeypatch.setattr(Statement, "may_prepare", True)
-        await group.record(make_draft(link, **more))
-        await sync_to_async(end_preparing)(group)
-        for _ in range(3):
-            await group.record(make_draft(link, **more))
-        assert not Statement.may_prepare
-    assert await count_hits() == 9
-    assert not group.losses.count
-
-
-def end_preparing(group: HitGroup) -> None:
-    """Have the group's sessions forget what they have prepared, as if they were others."""
-    for each in group._loops.values():
-        if each and each._session:
-            each._session._statement.name = b"of_another_session"
-    writer: Any = group._hits._writer
-    if writer is not None:
-        writer._statement.name = b"of_another_session"
-
-
-@on_postgres
-async def test_hits_are_written_without_a_thread(group: HitGroup) -> None:
-    """P2: a thread would take turns with the loop at the interpreter's lock"""
-    link = await sync_to_async(make_link)()
-    await asyncio.gather(*(group.record(make_draft(link)) for _ in range(20)))
-    assert group._grouping._thread is None
-    assert await count_hits() == 20
-
-
-@on_postgres
-async def test_loop_that_ends_leaves_its_hits_to_the_thread(group: HitGroup) -> None:
-    """L-10: what was asked for is written, though nobody waits for it any more"""
-    link = await sync_to_async(make_link)()
-    await group.record(make_draft(link))
-    waiting = [asyncio.create_task(group.record(make_draft(link))) for _ in range(3)]
-    await asyncio.sleep(0)
-    (on_loop,) = (each for each in group._loops.values() if each)
-    await asyncio.sleep(0)
-    assert on_loop._task is not None
-    on_loop._task.cancel()
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    await eventually(sync_to_async(lambda: hits() == 4), timeout_s=60)
-    await asyncio.to_thread(group.close)
-    assert await count_hits() == 4
 
 
 def test_hit_whose_commit_was_not_heard_of_is_no_second_one() -> None:
