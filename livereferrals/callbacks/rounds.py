@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 1.0  # how often a worker looks by itself when no hint comes
 SHORTEST_POLL_S: Final = 0.02
-"""Hints come for every event of the log, those of this worker's own results included; one look serves all of this time."""
+"""A hint comes for every transaction that owes something; one look serves all of this time."""
 LOOKS_SHARE: Final = 8
 """A busy worker waits so many times as long as a look takes: it looks around for a ninth of its time at most."""
-BUSY_RESULTS: Final = 16  # in one turn make it a busy one: then nearly all hints are of its own events
+BUSY_RESULTS: Final = 16  # in one turn make it a busy one: then what is new can wait for the next look
 HOUSEKEEPING_S: Final = 10.0
 BATCH: Final = 100  # results in one turn at most
 BUSY_S: Final = 0.2  # pause before a row that somebody else has locked is tried again

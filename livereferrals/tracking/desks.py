@@ -79,7 +79,18 @@ class Desk:
         return future
 
     async def room(self, is_full: Callable[[], bool]) -> None:
-        """Return when there is room."""
+        """Return when there is room.
+
+        Raises:
+            NoRoomError: there is none for as long as one may wait for it.
+        """
+        try:
+            async with asyncio.timeout(self._limits.room_within_s):
+                await self._wait_for_room(is_full)
+        except TimeoutError:
+            raise NoRoomError from None
+
+    async def _wait_for_room(self, is_full: Callable[[], bool]) -> None:
         while True:
             if self._room is None or self._room.done():
                 self._room = self.loop.create_future()

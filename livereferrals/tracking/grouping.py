@@ -82,7 +82,7 @@ class Grouping(Generic[Item, Answer]):
             self._start()
         desk = self._desk()
         if self._is_full():
-            await self._wait_for_room(desk)
+            await desk.room(self._is_full)
         future = desk.wait()
         self._queue.put(Asked(item, future, desk))
         answer: Answer = await future
@@ -148,13 +148,6 @@ class Grouping(Generic[Item, Answer]):
 
     def _is_full(self) -> bool:
         return self._queue.qsize() >= self._limits.room
-
-    async def _wait_for_room(self, desk: Desk) -> None:
-        try:
-            async with asyncio.timeout(self._limits.room_within_s):
-                await desk.room(self._is_full)
-        except TimeoutError:
-            raise NoRoomError from None
 
     def _start(self) -> None:
         with self._lock:

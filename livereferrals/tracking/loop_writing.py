@@ -17,7 +17,7 @@ from psycopg import Error as PsycopgError
 from psycopg import errors, pq
 
 from livereferrals import ids
-from livereferrals.tracking.desks import Asked, Desk, NoRoomError
+from livereferrals.tracking.desks import Asked, Desk
 from livereferrals.tracking.drafts import Recorded
 from livereferrals.tracking.grouping import IDLE_CLOSE_S
 from livereferrals.tracking.hit_rows import rows_of
@@ -76,7 +76,7 @@ class LoopHits:
             LateError: the database has not answered in time.
         """
         if self._is_full():
-            await self._wait_for_room()
+            await self._desk.room(self._is_full)
         future = self._desk.wait()
         self._waiting.append(Asked(draft, future, self._desk))
         if self._task is None:
@@ -96,13 +96,6 @@ class LoopHits:
 
     def _is_full(self) -> bool:
         return len(self._waiting) >= self._limits.room
-
-    async def _wait_for_room(self) -> None:
-        try:
-            async with asyncio.timeout(self._limits.room_within_s):
-                await self._desk.room(self._is_full)
-        except TimeoutError:
-            raise NoRoomError from None
 
     async def _work(self) -> None:
         try:
