@@ -142,7 +142,7 @@ def _on_delivery(request: HttpRequest, row: Delivery, act: str) -> HttpResponse:
 def _on_endpoint(request: HttpRequest, row: Endpoint, act: str) -> HttpResponse:
     if act == "replay":
         return _replay(request, row)
-    back = address("endpoint", row.pk)
+    back = address("endpoint", row.subscription.uid)
     problem = ""
     if request.method == "POST":
         where, problem = _do(request, row, act)
@@ -176,7 +176,7 @@ def _on_endpoint(request: HttpRequest, row: Endpoint, act: str) -> HttpResponse:
 
 def _do(request: HttpRequest, row: Endpoint, act: str) -> tuple[str, str]:
     """Return where to go on, or why it was not done."""
-    back = address("endpoint", row.pk)
+    back = address("endpoint", row.subscription.uid)
     if act == "test":
         trial = trying.send_test(row.subscription, by=request.user)
         return (address("delivery", trial.delivery.pk), "") if trial.delivery is not None else ("", trial.in_words())
@@ -208,7 +208,7 @@ def _replay(request: HttpRequest, row: Endpoint) -> HttpResponse:
         text=(_("Deliveries of a span of time are made once more, with the same ids."),),
         button=_("Preview"),
         about=str(row.subscription),
-        back=address("endpoint", row.pk),
+        back=address("endpoint", row.subscription.uid),
         problem=problem,
         form=form,
         more={**more, "replays": list(rows), "most": replaying.MOST},

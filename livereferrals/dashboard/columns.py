@@ -56,7 +56,7 @@ class Column(Generic[Row]):
     cell: Callable[[Row, Viewpoint], Cell]
     order: tuple[str, ...] = ()
     """The fields that it is sorted by, the last of them unique, each with `-` for the greatest first, all alike; none: it
-    cannot be sorted by. There must be an index for them."""
+    cannot be sorted by. There must be an index for them. Their values stand in addresses: no number of a row is among them."""
     numeric: bool = False
     minor: bool = False
     """Left out on a narrow screen."""

@@ -70,7 +70,7 @@ OUTCOME = Field(
 PARTNER = Field(name="partner", label=gettext_lazy("Partner"))
 DAY = Field(name="day", label=gettext_lazy("Day, as 2026-05-31"), pattern=r"\d{4}-\d\d-\d\d")
 SEARCH = Field(name="q", label=gettext_lazy("Reference or id"))
-SUBSCRIPTION = Field(name="subscription", pattern=r"\d{1,9}")
+SUBSCRIPTION = Field(name="subscription", pattern=r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 RELATED: Final = ("subscription__partner", "subscription__endpoint__state_changed_by", "confirmation")
 CLOCKS_AGREE: Final = timedelta(hours=1)
 """An id's own time and the database's time of the row differ by less."""
@@ -101,7 +101,8 @@ def _rows(viewpoint: Viewpoint, _moment: Moment) -> QuerySet[Delivery]:
     if partner := filters.value(PARTNER):
         rows = rows.filter(subscription_id__in=_subscriptions_of(partner))
     if subscription := filters.value(SUBSCRIPTION):
-        rows = rows.filter(subscription_id=int(subscription))
+        named = Subscription.objects.filter(uid=subscription).values_list("pk", flat=True)
+        rows = rows.filter(subscription_id__in=list(named))
     if day := filters.value(DAY):
         rows = rows.filter(_made_on(day))
     if text := filters.value(SEARCH):

@@ -74,7 +74,7 @@ def read_state(viewpoint: Viewpoint) -> DeliveryPageState:
         may_see_bodies=row.kind == DeliveryKind.TEST or _may_see_bodies(rights),
         next=Cell(time=until, countdown=True) if until is not None else None,
         acts=_acts(row, rights),
-        endpoint_url=address("endpoint", row.subscription_id),
+        endpoint_url=address("endpoint", row.subscription.uid),
     )
 
 

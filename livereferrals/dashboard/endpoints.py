@@ -15,6 +15,7 @@ from livereferrals.callbacks.holds import HoldKind
 from livereferrals.callbacks.models import Endpoint, EndpointState
 from livereferrals.dashboard import pages, wording
 from livereferrals.dashboard.addresses import address
+from livereferrals.dashboard.narrowing import as_uuid
 from livereferrals.dashboard.pages import NoSuchSubjectError, Page, State
 from livereferrals.dashboard.scoping import visible
 from livereferrals.dashboard.tables import Cell, Empty, Heading, Table, TableRow
@@ -105,9 +106,9 @@ def _row(row: Endpoint, numbers: Figures, viewpoint: Viewpoint, *, now: datetime
     hold = holds.hold_of(row, now=now, for_staff=viewpoint.rights.is_staff)
     name = str(row.subscription)
     return TableRow(
-        id=f"endpoint-{row.pk}",
+        id=f"endpoint-{row.subscription.uid}",
         cells=(
-            Cell(text=name, url=address("endpoint", row.pk)),
+            Cell(text=name, url=address("endpoint", row.subscription.uid)),
             stand_cell(row, hold),
             Cell(text=waiting_text(numbers), raw=str(numbers.waiting)),
             Cell(text=_span(numbers, now=now)),
@@ -162,7 +163,7 @@ def needs_of(viewpoint: Viewpoint, *, now: datetime) -> tuple[Cell, ...]:
     return tuple(
         Cell(
             text=f"{need.subscription}: {need.text}",
-            url=address("endpoint", need.subscription.pk) if leads else "",
+            url=address("endpoint", need.subscription.uid) if leads else "",
         )
         for need in found
     )
@@ -200,18 +201,19 @@ def read_state(viewpoint: Viewpoint) -> EndpointPageState:
         ),
         failing=failing,
         acts=acts_of(row, hold, viewpoint.rights),
-        deliveries_url=f"{address('deliveries')}?subscription={row.pk}",
+        deliveries_url=f"{address('deliveries')}?subscription={row.subscription.uid}",
     )
 
 
 def find(subject: str, rights: Rights) -> Endpoint:
-    """Return an endpoint that the viewer may see, by its subscription's number. One query.
+    """Return an endpoint that the viewer may see, by its subscription's uid. One query.
 
     Raises:
         NoSuchSubjectError: there is none.
     """
+    uid = as_uuid(subject)
     rows = visible(Endpoint.objects.select_related(*RELATED), rights=rights)
-    row = rows.filter(pk=int(subject)).first() if subject.isdigit() and len(subject) < 10 else None
+    row = rows.filter(subscription__uid=uid).first() if uid is not None else None
     if row is None:
         raise NoSuchSubjectError(subject)
     return row
@@ -230,7 +232,7 @@ def acts_of(row: Endpoint, hold: Hold | None, rights: Rights) -> tuple[Act, ...]
         ("replay", gettext("Replay"), "retry_delivery", True),
     )
     return tuple(
-        Act(label=text, url=f"{address('endpoint', row.pk)}{name}/")
+        Act(label=text, url=f"{address('endpoint', row.subscription.uid)}{name}/")
         for name, text, codename, is_of_use in offered
         if is_of_use and rights.may(codename)
     )

@@ -92,7 +92,7 @@ LISTING: Listing[ReferralLink] = Listing(
             cell=lambda row, _: Cell(text=row.target or conf.settings.DEFAULT_REDIRECT),
             minor=True,
         ),
-        *tallies.columns(),
+        *tallies.columns(key="pk"),
         Column(
             key="created",
             label=gettext_lazy("Created"),

@@ -64,6 +64,8 @@ class Listing(Generic[Row]):
     order: str
     """The column that it is sorted by where nothing is chosen."""
     empty: Callable[[Viewpoint], Empty]
+    key: str = "pk"
+    """What names a row in the page's markup: for rows that the database numbers a field that nobody can count by."""
     complete: Callable[[Sequence[Row], Viewpoint, Moment], None] = lambda rows, viewpoint, moment: None
     """Called with the rows of one page, to give them what one more query finds for all of them together."""
     tone: Callable[[Row], Tone] = lambda row: "neutral"
@@ -164,7 +166,7 @@ class Listing(Generic[Row]):
 
     def _row(self, row: Row, columns: Sequence[Column[Row]], viewpoint: Viewpoint) -> TableRow:
         return TableRow(
-            id=f"{self.name}-{row.pk}",
+            id=f"{self.name}-{getattr(row, self.key)}",
             cells=tuple(column.cell(row, viewpoint) for column in columns),
             tone=self.tone(row),
         )

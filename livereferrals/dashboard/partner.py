@@ -155,7 +155,7 @@ def _subscriptions(partner: Partner) -> Table:
         ),
         rows=tuple(
             TableRow(
-                id=f"subscription-{row.pk}",
+                id=f"subscription-{row.uid}",
                 cells=(
                     Cell(text=row.trigger),
                     Cell(text=_way(row)),

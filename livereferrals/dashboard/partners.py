@@ -74,22 +74,23 @@ def _empty(viewpoint: Viewpoint) -> Empty:
 
 LISTING: Listing[Partner] = Listing(
     name="partners",
+    key="uid",
     caption=gettext_lazy("Partners"),
     columns=(
         Column(
             key="partner",
             label=gettext_lazy("Partner"),
             cell=lambda row, _: Cell(text=row.name, url=address("partner", row.uid)),
-            order=("name", "id"),
+            order=("name", "uid"),
         ),
         Column(key="uid", label=gettext_lazy("uid"), cell=lambda row, _: Cell(text=row.uid), minor=True),
         Column(key="state", label=gettext_lazy("State"), cell=state_cell),
-        *tallies.columns(),
+        *tallies.columns(key="uid"),
         Column(
             key="created",
             label=gettext_lazy("Created"),
             cell=lambda row, _: Cell(time=row.created_at),
-            order=("-id",),
+            order=("-created_at", "-uid"),
             minor=True,
         ),
     ),

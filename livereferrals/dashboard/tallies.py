@@ -38,12 +38,12 @@ def complete(by: By, *, key: str) -> Callable[[Sequence[Row], Viewpoint, Moment]
     return give
 
 
-def columns() -> tuple[Column[Any], ...]:
-    """Return the columns of the numbers; the amount only for those who may see it."""
+def columns(*, key: str) -> tuple[Column[Any], ...]:
+    """Return the columns of the numbers, named by the rows' `key`; the amount only for those who may see it."""
     return (
-        _whole("hits", wording.HITS),
-        _whole("visitors", wording.VISITORS, minor=True),
-        _whole("confirmations", wording.CONFIRMATIONS),
+        _whole("hits", wording.HITS, key=key),
+        _whole("visitors", wording.VISITORS, key=key, minor=True),
+        _whole("confirmations", wording.CONFIRMATIONS, key=key),
         Column(key="rate", label=gettext_lazy("Rate"), cell=_rate, numeric=True),
         Column(key="amount", label=gettext_lazy("Amount"), cell=_amount, numeric=True, needs="view_amounts"),
     )
@@ -54,10 +54,10 @@ def _of(row: Model) -> Numbers:
     return found
 
 
-def _whole(name: str, label: Any, *, minor: bool = False) -> Column[Any]:
+def _whole(name: str, label: Any, *, key: str, minor: bool = False) -> Column[Any]:
     def cell(row: Model, _viewpoint: Viewpoint) -> Cell:
         value: int = getattr(_of(row), name)
-        return Cell(text=wording.whole_number(value), raw=str(value), metric=f"{name}-{row.pk}")
+        return Cell(text=wording.whole_number(value), raw=str(value), metric=f"{name}-{getattr(row, key)}")
 
     return Column(key=name, label=label, cell=cell, numeric=True, minor=minor)
 

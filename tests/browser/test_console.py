@@ -100,7 +100,7 @@ async def test_endpoint_is_tested_paused_and_enabled_at_a_press(desk: Desk, sink
     """dashboard-32: what the partner answered to the test appears by itself on its page."""
     sink.answer_with(Answer(status=202, body=b"noted"))
     row = await made(waiting, sink)
-    page = await desk.open(address("endpoint", row.subscription_id))
+    page = await desk.open(address("endpoint", row.subscription.uid))
     await act_on(page, "Pause")
     await expect(page.locator("#delivery_endpoint")).to_contain_text("paused by")
     await act_on(page, "Enable")

@@ -43,7 +43,7 @@ def fill() -> dict[str, Any]:
         "visitor": confirmation.visitor_id or make_visitor().pk,
         "confirmation": confirmation.pk,
         "delivery": delivery.pk,
-        "endpoint": delivery.subscription_id,
+        "endpoint": delivery.subscription.uid,
     }
 
 

@@ -15,6 +15,7 @@ from livereferrals.dashboard.access import CODENAMES, PARTNERS_OWN, VIEW_DASHBOA
 from livereferrals.events import sequencer
 from livereferrals.streaming import tokens
 from livereferrals.triggers import Trigger
+from tests.dashboard import row_numbers
 from tests.factories import make_link, make_partner, make_staff, make_subscription, make_user
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Side:
             "visitor": self.visitor.pk,
             "confirmation": self.confirmation.pk,
             "delivery": self.delivery.pk,
-            "endpoint": self.delivery.subscription_id,
+            "endpoint": self.delivery.subscription.uid,
             "token": self.token,
         }[kind]
 
@@ -84,11 +85,14 @@ class House:
     """The login of a partner that is inactive."""
     words: set[str] = field(default_factory=lambda: {"houselink", "userlink", "Housepipe"})
     """What belongs to no partner."""
+    row_numbers: set[str] = field(default_factory=row_numbers.used)
+    """What the database numbers its rows by, in every form; read when it is built."""
 
 
 def build(settings: Any) -> House:
     """Make it: real hits, a real confirmation of each partner with its trace over both, deliveries, tokens, notes."""
     settings.LIVEREFERRALS = {**settings.LIVEREFERRALS, "TRIGGERS": [ORDERS]}
+    row_numbers.begin()
     login, idle = make_user(username="ownlogin"), make_user(username="idlelogin")
     warden = make_staff(username="warden@example.org")
     sides = {word: _partner(word, user=login if word == "alderney" else None) for word in ("alderney", "borealis")}
@@ -194,7 +198,7 @@ class Guest:
         if not self.sees:
             return everything | people
         if self.is_partner:
-            return house.foreign.words | house.words | people | set(OF_STAFF)
+            return house.foreign.words | house.words | people | set(OF_STAFF) | house.row_numbers
         visitors = {str(side.visitor.pk) for side in (house.own, house.foreign)}
         hidden: set[str] = set()
         if "view_amounts" not in self.codenames:

@@ -46,7 +46,7 @@ def delivery_url(row: Delivery, act: str = "") -> str:
 
 
 def endpoint_url(row: Subscription, act: str = "") -> str:
-    return reverse("livereferrals_dashboard:endpoint", args=[row.pk]) + (f"{act}/" if act else "")
+    return reverse("livereferrals_dashboard:endpoint", args=[row.uid]) + (f"{act}/" if act else "")
 
 
 def dead(**values: Any) -> Delivery:
@@ -101,7 +101,7 @@ def test_log_is_filtered_searched_and_paged_by_key() -> None:
     assert listed(partner="Acme") == listed(partner=partner.uid) == listed(state="dead") == {first.pk}
     assert listed(outcome="timeout") == listed(q="A-9") == listed(q=str(first.pk)) == {first.pk}
     assert listed(q=str(second.confirmation_id)) == listed(outcome="ok") == {second.pk}
-    assert listed(subscription=str(second.subscription_id)) == {second.pk}
+    assert listed(subscription=str(second.subscription.uid)) == {second.pk}
     today = timezone.localdate().isoformat()
     assert listed(day=today) == listed(state="nonsense") == {first.pk, second.pk}
     assert listed(day="2020-01-01") == listed(day="2020-13-99") == set()
@@ -270,5 +270,7 @@ def test_strangers_and_made_up_acts_get_nothing(client: Client) -> None:
     assert staff.get(delivery_url(row, "pause")).status_code == 404
     assert staff.get(endpoint_url(row.subscription, "resend")).status_code == 404
     assert staff.get(reverse("livereferrals_dashboard:delivery", args=[ids.new_uuid()])).status_code == 404
-    assert staff.get(reverse("livereferrals_dashboard:endpoint", args=[999999])).status_code == 404
-    assert staff.post(reverse("livereferrals_dashboard:endpoint_act", args=[999999, "pause"])).status_code == 404
+    assert staff.get(reverse("livereferrals_dashboard:endpoint", args=[ids.new_uuid()])).status_code == 404
+    assert (
+        staff.post(reverse("livereferrals_dashboard:endpoint_act", args=[ids.new_uuid(), "pause"])).status_code == 404
+    )

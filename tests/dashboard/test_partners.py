@@ -36,15 +36,15 @@ def test_list_shows_each_partner_with_its_own_numbers() -> None:
     partner, other = busy_partner(name="Acme"), make_partner(name="Quiet", active=False)
     makers.hit(home_link(other), at=timezone.now() - timedelta(days=3))
     text = page(browser(), "partners")
-    assert row_ids(text, "partners") == [str(partner.pk), str(other.pk)]
+    assert row_ids(text, "partners") == [partner.uid, other.uid]
     found = makers.metrics(text)
-    assert [found[f"{name}-{partner.pk}"] for name in ("hits", "visitors", "confirmations")] == ["2", "1", "2"]
-    assert found[f"hits-{other.pk}"] == "0"
+    assert [found[f"{name}-{partner.uid}"] for name in ("hits", "visitors", "confirmations")] == ["2", "1", "2"]
+    assert found[f"hits-{other.uid}"] == "0"
     assert "10.00\N{NO-BREAK SPACE}EUR, 50.00\N{NO-BREAK SPACE}USD" in text
     assert "200.0%" in text
     assert "not active" in text
     assert 'data-cursor="' in text
-    assert makers.metrics(page(browser(), "partners", range="7d"))[f"hits-{other.pk}"] == "1"
+    assert makers.metrics(page(browser(), "partners", range="7d"))[f"hits-{other.uid}"] == "1"
 
 
 def test_list_is_searched_filtered_and_sorted() -> None:
@@ -55,7 +55,7 @@ def test_list_is_searched_filtered_and_sorted() -> None:
     def listed(**query: str) -> list[str]:
         return row_ids(page(staff, "partners", **query), "partners")
 
-    both = [str(first.pk), str(second.pk)]
+    both = [first.uid, second.uid]
     assert listed(q="acm") == listed(q=first.uid) == listed(state="active") == both[:1]
     assert listed(state="inactive") == both[1:]
     assert listed(sort="-partner") == listed(sort="created") == both[::-1]
@@ -126,7 +126,7 @@ def test_login_of_a_partner_sees_its_own_alone() -> None:
     foreign = busy_partner(name="Foreign Company")
     makers.hit(home_link(own))
     text = page(client, "partners")
-    assert row_ids(text, "partners") == [str(own.pk)]
+    assert row_ids(text, "partners") == [own.uid]
     assert "Foreign" not in text
     assert makers.metrics(page(client, "partner", own.uid))["hits"] == "1"
     answer = client.get(url_of("partner", foreign.uid))

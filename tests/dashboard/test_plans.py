@@ -53,6 +53,7 @@ CASES: dict[str, tuple[ModuleType, str, str]] = {
     "links-by-name": (links, "sort=link", ""),
     "links-house": (links, "owner=house", "lr_link_owner"),
     "partners": (partners, "", "lr_partner_name"),
+    "partners-newest": (partners, "sort=created", "lr_partner_created"),
 }
 """The list, what is chosen, and the index that it is read by; empty where the database named it."""
 OFF = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin")

@@ -108,7 +108,7 @@ def test_acts_are_not_offered(world: House) -> None:
     world.login.user_permissions.set(makers.permissions("retry_delivery", "reverse_confirmation", "manage_tokens"))
     for name, subject in (
         ("delivery", world.own.delivery.pk),
-        ("endpoint", world.own.delivery.subscription_id),
+        ("endpoint", world.own.delivery.subscription.uid),
         ("confirmation", world.own.confirmation.pk),
         ("partner", world.own.partner.uid),
     ):
@@ -141,7 +141,7 @@ def test_filters_find_nothing_of_others(world: House) -> None:
     for name, query in (
         ("deliveries", {"partner": world.foreign.partner.uid}),
         ("deliveries", {"q": str(world.foreign.delivery.pk)}),
-        ("deliveries", {"subscription": str(world.foreign.delivery.subscription_id)}),
+        ("deliveries", {"subscription": str(world.foreign.delivery.subscription.uid)}),
         ("confirmations", {"q": f"{world.foreign.word}-1"}),
         ("hits", {"q": str(world.foreign.confirmation.hit_id)}),
         ("hits", {"partner": world.foreign.partner.uid}),

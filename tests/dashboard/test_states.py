@@ -35,7 +35,7 @@ def subjects() -> dict[str, object]:
         "visitor": confirmation.visitor_id,
         "confirmation": confirmation.pk,
         "delivery": make_delivery(subscription=subscription).pk,
-        "endpoint": subscription.pk,
+        "endpoint": subscription.uid,
     }
 
 

@@ -77,7 +77,7 @@ async def test_hit_shows_in_the_lists() -> None:
     link = await in_db(make_link)()
     for view in ("partners", "links"):
         before = await in_db(page)(client, view)
-        key = link.partner_id if view == "partners" else link.pk
+        key = link.partner.uid if view == "partners" and link.partner is not None else link.pk
         async with watch(client, view, "", before) as browser:
             await in_db(makers.hit)(link)
             await browser.frame_with(**{f"hits-{key}": str(int(makers.metrics(before)[f"hits-{key}"]) + 1)})

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from livereferrals import ids
 from livereferrals.callbacks import checking, headers
 from livereferrals.tracking.models import Partner
 
@@ -39,6 +40,12 @@ class Method(models.TextChoices):
 class Subscription(models.Model):
     """A partner's agreement to one trigger, with a callback URL. Archived, never deleted while deliveries refer to it."""
 
+    uid = models.UUIDField(
+        default=ids.new_uuid,
+        unique=True,
+        editable=False,
+        help_text="Its name in addresses that the partner sees, too: the key is a number that could be counted.",
+    )
     partner = models.ForeignKey(
         Partner, verbose_name=_("partner"), on_delete=models.CASCADE, related_name="subscriptions"
     )

@@ -68,8 +68,12 @@ class Partner(models.Model):
     class Meta:
         verbose_name = _("partner")
         verbose_name_plural = _("partners")
-        ordering = ["name", "id"]
-        indexes = [models.Index(fields=["name", "id"], name="lr_partner_name")]
+        ordering = ["name", "uid"]
+        # The lists of partners. By the uid where names and times are equal: the last row of a page stands in an address.
+        indexes = [
+            models.Index(fields=["name", "uid"], name="lr_partner_name"),
+            models.Index(fields=["created_at", "uid"], name="lr_partner_created"),
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
