@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Key = tuple[Any, ...]
 Totals = dict[type[models.Model], dict[Key, Sums]]
+BATCH = 1000
+"""Events held at a time."""
 EVER = datetime(1, 1, 2, tzinfo=UTC)
 
 
@@ -134,7 +136,7 @@ def _reach(bounds: log.Bounds, *, imported_upto: datetime | None) -> Reach:
 def _add_up(totals: Totals, reach: Reach, *, after: int, upto: int, alias: str) -> int:
     """Add the events after one number up to another; return the last. Holds one batch of them at a time."""
     while after < upto:
-        events = log.read(after, upto=upto, limit=rollups.BATCH)
+        events = log.read(after, upto=upto, limit=BATCH)
         last = events[-1].seq if events else None
         if last is None or last - after != len(events):
             raise LogMoved("The event log was pruned while it was read; try again.")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from livereferrals import times
 from livereferrals.callbacks import clock
-from livereferrals.dashboard import deltas, ranges
+from livereferrals.dashboard import deltas, ranges, summing
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
     DailyPartnerTotal,
@@ -24,7 +24,6 @@ from livereferrals.dashboard.models import (
     RollupState,
 )
 from livereferrals.events import log
-from livereferrals.tracking.models import Confirmation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH = 1000
-"""Events rolled up in one transaction at most, so that the lock is never held long."""
+BATCH = 5000
+"""Events rolled up in one transaction at most: the more at a time, the fewer writes of the same rows."""
 
 PLACES: dict[type[models.Model], tuple[str, ...]] = {
     HourlyTotal: ("starts_at",),
@@ -74,19 +73,10 @@ def position() -> RollupState:
     return _found(router.db_for_read(RollupState)) or RollupState()
 
 
-def confirmation_times(events: Iterable[Told], *, using: str | None = None) -> dict[str, datetime]:
-    """Return when the confirmations were that these events take back, by id. At most one query."""
-    wanted = {found for event in events if (found := deltas.confirmation_of(event))}
-    if not wanted:
-        return {}
-    rows = Confirmation.objects.using(using).filter(pk__in=wanted).values_list("pk", "occurred_at")
-    return {str(pk): moment for pk, moment in rows}
-
-
 def _advance_batch(alias: str) -> int | None:
     """Roll up some events and return how many; nothing where others were at it.
 
-    They are read and added up before the lock is taken: on SQLite it is that of all writers, and hits would wait.
+    They are added up before the lock is taken: on SQLite it is that of all writers, and hits would wait.
     """
     state = _found(alias) or RollupState.objects.using(alias).get_or_create(pk=RollupState.SINGLETON)[0]
     bounds = log.bounds()
@@ -94,19 +84,19 @@ def _advance_batch(alias: str) -> int | None:
     if state.time_zone not in ("", zone):
         _change_zone(state, zone=zone, oldest=bounds.oldest, alias=alias)
         return None
-    events = log.read(state.seq, upto=bounds.head, limit=BATCH)
-    if not events and (state.epoch, state.time_zone) == (bounds.epoch, zone):
+    if state.seq >= bounds.head and (state.epoch, state.time_zone) == (bounds.epoch, zone):
         return 0
+    # The log has no gaps, and nothing gets a number up to its head any more.
+    upto = max(state.seq, min(bounds.head, state.seq + BATCH))
     recent = recent_since()
-    totals = sums_of(events, recent=recent, using=alias)
-    seq = events[-1].seq or state.seq if events else state.seq
+    totals = totals_of(summing.between(state.seq, upto, using=alias), recent=recent)
     with transaction.atomic(using=alias):
-        if not _move(state, seq=seq, epoch=bounds.epoch, time_zone=zone, alias=alias):
+        if not _move(state, seq=upto, epoch=bounds.epoch, time_zone=zone, alias=alias):
             return None
         write(totals, using=alias)
         for model in RECENT:
             model._default_manager.using(alias).filter(starts_at__lt=times.as_stored(recent)).delete()
-    return len(events)
+    return upto - state.seq
 
 
 def recent_since() -> datetime:
@@ -148,11 +138,13 @@ def _change_zone(state: RollupState, *, zone: str, oldest: int, alias: str) -> N
 
 def sums_of(events: Iterable[Told], *, recent: datetime, using: str) -> Totals:
     """Return what the events add to each table; to the tables of recent hours, from a time on. At most one query."""
-    events = list(events)
+    return totals_of(summing.of(events, using=using), recent=recent)
+
+
+def totals_of(found: Iterable[Delta], *, recent: datetime) -> Totals:
+    """Return what these add to each table; to the tables of recent hours, from a time on."""
+    found = list(found)
     zone = timezone.get_default_timezone()
-    times = confirmation_times(events, using=using)
-    every = (delta for event in events for delta in deltas.deltas(event, confirmed_at=times))
-    found = deltas.gathered(every, zone=zone)
 
     def kind(delta: Delta) -> tuple[str, str]:
         return delta.trigger, delta.currency

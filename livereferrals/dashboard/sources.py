@@ -7,11 +7,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from django.db import router
 from django.db.models import Q
 from django.utils import timezone
 
 from livereferrals import times
-from livereferrals.dashboard import adding, deltas, ranges, rollups
+from livereferrals.dashboard import adding, deltas, ranges, rollups, summing
 from livereferrals.dashboard.deltas import COLUMNS, Sums
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Model, QuerySet
 
-    from livereferrals.dashboard.deltas import Delta, Told
+    from livereferrals.dashboard.deltas import Delta
     from livereferrals.dashboard.ranges import Span
     from livereferrals.events.log import Bounds
 
@@ -117,12 +118,7 @@ class Source:
         after = rollups.position().seq
         if after >= self._at.head:
             return []
-        # No objects of the model: making them costs more than the query.
-        rows = Event.objects.filter(seq__gt=after, seq__lte=self._at.head).values_list(*deltas.TOLD, named=True)
-        events: list[Told] = list(rows)
-        times = rollups.confirmation_times(events)
-        found = (delta for event in events for delta in deltas.deltas(event, confirmed_at=times))
-        return deltas.gathered(found, zone=timezone.get_default_timezone())
+        return summing.between(after, self._at.head, using=router.db_for_read(Event))
 
     def _of_tail(self, span: Span, *, whose: Whose, by: By, only: Collection[Any] | None) -> Mapping[Key, Sums]:
         bucket = _bucket_of_delta(by)
