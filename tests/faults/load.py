@@ -183,14 +183,16 @@ class Reader:
     token: str
     transport: Transport
     effects: Effects
+    home: HostServer | None = None
+    """The server that it never leaves by itself."""
 
     async def read_forever(self) -> NoReturn:
         """Read from one server for a while, go without a word, and go on at another one."""
         while True:
-            stay_s = self.load.chance.uniform(0.5, 4.0)
+            stay_s = None if self.home else self.load.chance.uniform(0.5, 4.0)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(stay_s):
-                    await self._read(self.load.chance.choice(self.load.servers))
+                    await self._read(self.home or self.load.chance.choice(self.load.servers))
             self.load.tallies["reader crashed"] += 1
 
     async def _read(self, server: HostServer) -> None:

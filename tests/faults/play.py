@@ -73,6 +73,8 @@ class Play:
         sink.default = Answer(delay_s=THINKING_S)
         load = Load(servers=servers, chance=random.Random(seed), pace_s=pace_s)  # noqa: S311 - a load, not a secret
         readers = [_reader(load, partner if is_partners else None, how) for is_partners, how in TRANSPORTS]
+        # Where readers come and go, what reads the log for them is made anew each time; for these it has to recover.
+        readers += [_reader(load, None, "ws", home=server) for server in servers]
         connections.close_all()
         return cls(load=load, readers=readers, sink=sink, partner=partner)
 
@@ -144,7 +146,7 @@ class Play:
         return self._said
 
 
-def _reader(load: Load, partner: Partner | None, transport: Transport) -> Reader:
+def _reader(load: Load, partner: Partner | None, transport: Transport, *, home: HostServer | None = None) -> Reader:
     _, token = tokens.issue(name=transport, partner=partner)
     effects = Effects(Reading(topic=None if partner is None else partner.uid))
-    return Reader(load=load, token=token, transport=transport, effects=effects)
+    return Reader(load=load, token=token, transport=transport, effects=effects, home=home)
