@@ -154,7 +154,7 @@ class Settings(RootGroup):
     SESSION_KEY = Setting("affiliate_visitor_id", text, old=older.session_key)
     """Key of the visitor's id in the session."""
     CONSENT = Setting[Callable[..., Any] | None](None, hook)
-    """Dotted path of `f(request) -> bool`: whether the visitor may be known again."""
+    """Dotted path of `f(request) -> bool | None`: whether the visitor may be known again; `None`: not asked yet."""
     RESPECT_GPC = Setting(default=False, parse=flag)
     """Whether the browser's `Sec-GPC: 1` refuses consent."""
     BOTS = Setting("skip", one_of("skip", "flag", "count"))

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def is_given(request: HttpRequest) -> bool:
-    """Whether the request's visitor may be known again; without a hook and without a browser's objection: yes.
+def answer(request: HttpRequest) -> bool | None:
+    """Return whether the request's visitor may be known again; nothing where it has not been asked yet (V-19).
+
+    Without a hook and without a browser's objection it is a yes.
 
     A hook that raises, or cannot be imported, counts as a no and is logged (V-15). An async one is waited for, so this
     may not be called on an event loop.
@@ -27,7 +29,8 @@ def is_given(request: HttpRequest) -> bool:
         hook = conf.settings.CONSENT
         if hook is None:
             return True
-        return bool(async_to_sync(hook)(request) if iscoroutinefunction(hook) else hook(request))
+        said = async_to_sync(hook)(request) if iscoroutinefunction(hook) else hook(request)
+        return None if said is None else bool(said)
     except Exception:
         # The host's own code: whatever is wrong with it, the visitor shall get where the link leads.
         logger.exception("CONSENT failed, which counts as a no.", extra={"action": "consent.failed"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from django.core.handlers.asgi import ASGIRequest
@@ -13,8 +13,7 @@ from django.utils.encoding import escape_uri_path
 
 from livereferrals import conf
 from livereferrals.exceptions import HitNotRecordedError
-from livereferrals.tracking import judging, links, losses, privacy, recording, visitors
-from livereferrals.tracking.consent import is_given
+from livereferrals.tracking import consent, judging, links, losses, privacy, recording, references, visitors
 from livereferrals.tracking.drafts import HitDraft
 from livereferrals.tracking.group_commit import get_group
 from livereferrals.tracking.link_cache import get_links
@@ -23,6 +22,7 @@ from livereferrals.tracking.models import ReferralLink, Visitor
 from livereferrals.tracking.screening import Follow
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
@@ -94,8 +94,9 @@ def follow(
     request.get_host()  # a host that Django rejects is its 400, and no hit
     if not is_person(asked):
         return redirect(target)
+    may_be_known = consent.answer(request)
     try:
-        visitor = _record(request, link, target=target, values=values, asked=asked)
+        followed = _record(request, link, target=target, values=values, asked=asked, may_be_known=may_be_known is True)
     except HitNotRecordedError as error:  # which the group has told of
         is_refused = error.reason == losses.HitLoss.OVERLOAD and conf.settings.HITS_OVERLOAD == "unavailable"
         return come_again() if is_refused else redirect(target)
@@ -104,22 +105,35 @@ def follow(
         losses.count(losses.why(error), 1)
         logger.exception("A hit on %r is lost.", link.identifier, extra={"action": "hit.lost"})
         return redirect(target)
+    if may_be_known is None:
+        target = references.added(target, followed.hit, host=request.get_host())
     response = redirect(target)
-    if visitor is not None:
-        visitors.carry(request, response, visitor)
+    if followed.visitor is not None:
+        visitors.carry(request, response, followed.visitor)
     else:
         visitors.forget(request, response)
     return response
 
 
+class _Followed(NamedTuple):
+    hit: uuid.UUID
+    visitor: Visitor | None
+    """Whom the browser is to carry; nobody without consent."""
+
+
 def _record(
-    request: HttpRequest, link: ReferralLink | KnownLink, *, target: str, values: Mapping[str, str], asked: Follow
-) -> Visitor | None:
-    """Record the hit and return whom the browser is to carry; nobody without consent."""
+    request: HttpRequest,
+    link: ReferralLink | KnownLink,
+    *,
+    target: str,
+    values: Mapping[str, str],
+    asked: Follow,
+    may_be_known: bool,
+) -> _Followed:
+    """Record the hit and return it with whom the browser is to carry; nobody without consent."""
     rules = judging.rules()
-    consent = is_given(request)
-    carried = visitors.carried(request) if consent else None
-    user = visitors.request_person(request) if consent else None
+    carried = visitors.carried(request) if may_be_known else None
+    user = visitors.request_person(request) if may_be_known else None
     draft = HitDraft(
         link=link if isinstance(link, KnownLink) else KnownLink.of(link),
         visitor=None if carried is None else carried.id,
@@ -132,14 +146,16 @@ def _record(
         subs=[values.get(name, "") for name in SUBS],
         bot=conf.settings.BOTS == "flag" and rules.bot(asked),
         flagged_by=rules.flagged_by(asked),
-        consent=consent,
+        consent=may_be_known,
     )
     group = get_group()
     if user is None and group.takes_from_threads:
         recorded = group.record_from_thread(draft)
-        return None if recorded.visitor_id is None else Visitor(pk=recorded.visitor_id)
+        visitor_id = recorded.visitor_id
+        return _Followed(recorded.hit_id, None if visitor_id is None else Visitor(pk=visitor_id))
     row = link if isinstance(link, ReferralLink) else _row(link)
-    return recording.record_hit(**draft._asdict() | {"link": row, "user": user}).visitor
+    hit = recording.record_hit(**draft._asdict() | {"link": row, "user": user})
+    return _Followed(hit.pk, hit.visitor)
 
 
 def _row(known: KnownLink) -> ReferralLink:

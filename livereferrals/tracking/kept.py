@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from livereferrals import conf
-from livereferrals.tracking import privacy, screening, targets
+from livereferrals.tracking import privacy, references, screening, targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def kept(
     if not consent:
         user_agent = referer = ""
         ip = None
-    redacted = conf.settings.REDACT_PARAMETERS
+    redacted = (*conf.settings.REDACT_PARAMETERS, references.PARAMETER)
     own = (*(storable(sub, MAX_OWN_ID) for sub in subs[:SUBS]), *NO_SUBS)[:SUBS] if any(subs) else NO_SUBS
     return Kept._make(
         (

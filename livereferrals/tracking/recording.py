@@ -85,7 +85,7 @@ def record_hit(
     with transaction.atomic(using=router.db_for_write(ReferralHit)):
         known = _lock(visitor, link=link)
         last_follow = None if known is None else known.last_follow
-        who = (_usable(known, user=user, now=now) or _new_visitor(user=user, now=now)) if consent else None
+        who = (usable(known, user=user, now=now) or new_visitor(user=user, now=now)) if consent else None
         hit = ReferralHit(
             id=hit_id or ids.new_uuid(),
             link=link,
@@ -126,7 +126,7 @@ def _lock(visitor: Visitor | uuid.UUID | None, *, link: ReferralLink) -> Any:
     return rows.annotate(last_follow=Subquery(follows.values("created_at")[:1])).filter(pk=visitor_id).first()
 
 
-def _usable(visitor: Visitor | None, *, user: AbstractBaseUser | None, now: datetime) -> Visitor | None:
+def usable(visitor: Visitor | None, *, user: AbstractBaseUser | None, now: datetime) -> Visitor | None:
     """Return the visitor if it may have this person's hit; one of nobody becomes the person's."""
     if visitor is None or visitor.claimed_at is None:
         if visitor is not None and user is not None:
@@ -136,7 +136,7 @@ def _usable(visitor: Visitor | None, *, user: AbstractBaseUser | None, now: date
     return visitor if user is not None and visitor.user_id == user.pk else None
 
 
-def _new_visitor(*, user: Any, now: datetime) -> Visitor:
+def new_visitor(*, user: Any, now: datetime) -> Visitor:
     """Insert a visitor; one who is logged in is its user's from the start, which is no claim (C-08)."""
     visitor = Visitor(user=user, claimed_at=None if user is None else now)
     visitor.save(force_insert=True)

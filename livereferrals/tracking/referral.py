@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from livereferrals.tracking import history, visitors
+from livereferrals.tracking import granting, history, references, visitors
 from livereferrals.tracking.models import Visitor
 
 if TYPE_CHECKING:
@@ -94,6 +94,51 @@ class Referral:
         visitors.forget(self._request, response)
         self.__dict__.update(visitor=None, hit=None, _carried=None)
         self.renewed = False
+
+    @property
+    def reference(self) -> str:
+        """The signed reference to a hit made before consent was asked, as this request's address or form brings it.
+
+        Empty where there is none, or after an hour. No query. For a banner that shall work where browsers do not name
+        the page before: `<input type="hidden" name="lr_reference" value="{{ request.referral.reference }}">`.
+        """
+        return references.carried(self._request)
+
+    def grant(self, response: HttpResponseBase, *, reference: str | None = None) -> bool:
+        """Tie the hit that led here to a visitor, whom this browser is from now on: for a consent that is given (V-19).
+
+        It is the hit of the address that the link led to, where `CONSENT` had answered `None`. One transaction, at most
+        six statements; none where the request brings no reference.
+
+        Args:
+            response: the answer to this request.
+            reference: what `reference` was on the page of the banner; default: what this request brings.
+
+        Returns:
+            Whether there was a hit to tie: none after an hour, or where it was tied before.
+        """
+        hit_id = references.read(references.carried(self._request) if reference is None else reference)
+        if hit_id is None:
+            return False
+        visitor = granting.grant(
+            hit_id,
+            visitor_id=None if self._carried is None else self._carried.id,
+            user=visitors.request_person(self._request),
+            now=timezone.now(),
+        )
+        if visitor is None:
+            return False
+        visitors.carry(self._request, response, visitor)
+        self.__dict__.update(
+            visitor=visitor, _carried=visitors.Carried(id=visitor.pk, claimed=visitor.claimed_at is not None)
+        )
+        self.choose_anew()
+        self.settle()
+        return True
+
+    async def agrant(self, response: HttpResponseBase, *, reference: str | None = None) -> bool:
+        """Async form of `grant`."""
+        return await sync_to_async(self.grant)(response, reference=reference)
 
     def renew(self) -> None:
         """Have the answer to this request renew what the browser carries."""

@@ -204,4 +204,5 @@ def own_url(path: str, query: bytes) -> str:
 
 def with_query(url: str, values: Mapping[str, str]) -> str:
     """Return the URL with these parameters, wholly escaped, after those that it has."""
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(values)}"
+    head, hash_, fragment = url.partition("#")
+    return f"{head}{'&' if '?' in head else '?'}{urlencode(values)}{hash_}{fragment}"

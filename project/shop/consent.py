@@ -20,9 +20,10 @@ NO: Final = "no"
 REMEMBERED_S: Final = 180 * 86_400
 
 
-def has_agreed(request: HttpRequest) -> bool:
-    """Whether the visitor has said yes; who has not been asked yet has not."""
-    return request.COOKIES.get(COOKIE) == YES
+def has_agreed(request: HttpRequest) -> bool | None:
+    """Return what the visitor has said; nothing before they are asked."""
+    said = request.COOKIES.get(COOKIE)
+    return None if said is None else said == YES
 
 
 def notice(request: HttpRequest) -> dict[str, bool]:
@@ -32,7 +33,7 @@ def notice(request: HttpRequest) -> dict[str, bool]:
 
 @require_POST
 def answer(request: HttpRequest) -> HttpResponse:
-    """Keep the answer for half a year; a no takes back what an earlier yes had allowed."""
+    """Keep the answer for half a year; a yes counts for the link that led here, a no takes back an earlier yes."""
     has_said_yes = request.POST.get("answer") == YES
     response = redirect("shop:home")
     response.set_cookie(
@@ -43,6 +44,8 @@ def answer(request: HttpRequest) -> HttpResponse:
         httponly=True,
         samesite="Lax",
     )
-    if not has_said_yes:
+    if has_said_yes:
+        request.referral.grant(response)  # type: ignore[attr-defined] # the middleware's
+    else:
         request.referral.forget(response)  # type: ignore[attr-defined] # the middleware's
     return response

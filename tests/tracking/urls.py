@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,23 @@ def log_in_and_fail(request: HttpRequest, username: str) -> JsonResponse:
     return JsonResponse({"user": request.user.get_username()})
 
 
+def agreed(request: HttpRequest) -> JsonResponse:
+    """Somebody says yes to the host's banner."""
+    response = JsonResponse({})
+    given = request.headers.get("X-Reference")  # as a script may send it
+    tied = request.referral.grant(response, reference=given)  # type: ignore[attr-defined] # ours
+    response.content = json.dumps({"tied": tied, **seen(request)})
+    return response
+
+
+async def async_agreed(request: HttpRequest) -> JsonResponse:
+    response = JsonResponse({})
+    tied = await request.referral.agrant(response)  # type: ignore[attr-defined] # ours
+    await request.referral.aget()  # type: ignore[attr-defined] # ours
+    response.content = json.dumps({"tied": tied, **seen(request)})
+    return response
+
+
 def log_out(request: HttpRequest) -> HttpResponse:
     logout(request)
     return HttpResponse("bye")
@@ -150,6 +168,8 @@ urlpatterns = [
     path("in/<str:username>/", log_in),
     path("async-in/<str:username>/", async_log_in),
     path("out/", log_out),
+    path("agreed/", csrf_exempt(agreed)),
+    path("async-agreed/", async_agreed),
     path("whose/", whose),
     path("async-whose/", async_whose),
     path("by-token/", by_token),

@@ -38,6 +38,13 @@ def test_who_has_not_answered_is_asked_and_not_known(client: Client, link: Refer
     assert_not_confirmed("User registered", reason="no-hits")
 
 
+def test_who_says_yes_where_the_link_led_is_credited_to_it(client: Client, link: ReferralLink) -> None:
+    page = client.get(link.get_absolute_url())["Location"]
+    client.post("/consent/", {"answer": "yes"}, headers={"referer": f"http://testserver{page}"})
+    client.post("/signup/", NEW)
+    assert_confirmed("User registered", partner=link.partner)
+
+
 def test_who_says_yes_is_known_from_the_next_link_on_and_asked_no_more(client: Client, link: ReferralLink) -> None:
     client.post("/consent/", {"answer": "yes"})
     client.get(link.get_absolute_url())
