@@ -32,6 +32,8 @@ SOAK = "LIVEREFERRALS_SOAK" in os.environ
 LIMITS = CROWD_LIMITS | {"ack_timeout_s": 60 if SOAK else 5, "rate_bytes_s": 65_536 if SOAK else 16_384}
 LIMITS |= {"silence_timeout_s": 90 if SOAK else 6}
 MIB = 2**20
+DEAF_ONES = ["cursor=oldest"] * 5 + ["cursor=oldest&ack=1"] * 3
+"""For some of them the pace bounds what daphne has to hold, for the others the window; uvicorn takes no more than goes out."""
 PADDING = "x" * 4000
 """Makes an event of about 4 KiB."""
 
@@ -74,7 +76,7 @@ async def deaf(server: HostServer, token: str, query: str) -> Any:
 
 @pytest.mark.once
 async def test_readers_that_do_not_read_cost_others_nothing(slowed: HostServer, reader: Reader) -> None:
-    """feed-41: deaf ones and one of a byte a second; each costs less than it is sent, and the quick one waits for none"""
+    """feed-41: deaf ones and one of a byte a second; each costs a part of what there is for it, and the quick one waits for none"""
     heavy = 200 if SOAK else 80  # times ten events of 4 KiB
     write = database_sync_to_async(reader.append)
     async with contextlib.AsyncExitStack() as stack:
@@ -84,7 +86,7 @@ async def test_readers_that_do_not_read_cost_others_nothing(slowed: HostServer, 
         reading = asyncio.create_task(quick.until_events(600 + 10 * heavy))
         await write(500, data={"landing": PADDING})
         await eventually(lambda: reading.done() or len(quick.events) >= 500)
-        deaf_ones = [await stack.enter_async_context(deaf(slowed, reader.token, "cursor=oldest")) for _ in range(5)]
+        deaf_ones = [await stack.enter_async_context(deaf(slowed, reader.token, query)) for query in DEAF_ONES]
         trickle = asyncio.create_task(byte_a_second(deaf_ones[0]))
         await write(100, data={"landing": PADDING})
         await eventually(lambda: reading.done() or len(quick.events) >= 600)
@@ -94,7 +96,7 @@ async def test_readers_that_do_not_read_cost_others_nothing(slowed: HostServer, 
         await reading
         grown = memory(slowed) - before
         trickle.cancel()
-    assert grown < 5 * (4 if SOAK else 2) * MIB
+    assert grown < 6 * (4 if SOAK else 1) * MIB
     assert [seq(event["cursor"]) for event in quick.events] == list(range(1, 601 + 10 * heavy))
     assert OUR_CODE not in slowed.output()
 
