@@ -17,8 +17,9 @@ from livereferrals.streaming.credentials import Headers
 from livereferrals.streaming.hub import get_hub
 from livereferrals.streaming.openings import Opening
 from tests.servers import HOST, HostServer, server_environment
-from tests.streaming.clients import PATH, PROTOCOL
-from tests.waiting import DEADLINE_S
+from tests.streaming.clients import PATH, PROTOCOL, feed
+from tests.streaming.crowds import CROWD_LIMITS
+from tests.waiting import DEADLINE_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PING = 0x9
+ONE_PLACE = CROWD_LIMITS | {"connections_token": 1}
 FREQUENTLY = {
     "daphne": ["--ping-interval", "1", "--ping-timeout", "2"],
     "uvicorn": ["--ws-ping-interval", "1", "--ws-ping-timeout", "1"],
@@ -62,7 +64,7 @@ class PingingServer(HostServer):
 
 @pytest.fixture(params=["daphne", "uvicorn"])
 def server(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[HostServer]:
-    running = PingingServer(request.param, server_environment())
+    running = PingingServer(request.param, server_environment(LIVEREFERRALS={"FEED_LIMITS": ONE_PLACE}))
     running.start()
     yield running
     running.stop()
@@ -85,6 +87,12 @@ async def test_half_open_reader_without_acks_is_found_by_pings(server: HostServe
                 seen.append(await opcode_of_next(stream))
     assert PING in seen, "the server has asked whether anybody is there, and cut the line when nobody was"
     writer.close()
+
+    async def is_let_in() -> bool:
+        async with feed(server, reader.token) as client:
+            return (await client.receive())["type"] == "hello"
+
+    await eventually(is_let_in, what="The place of the reader that has gone")
     assert "Traceback" not in server.output()
 
 
