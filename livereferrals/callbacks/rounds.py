@@ -12,6 +12,7 @@ from django.db import close_old_connections
 from livereferrals import conf
 from livereferrals.callbacks import clock, faults, housekeeping, leasing, metrics, turns
 from livereferrals.callbacks.attempting import Attempt
+from livereferrals.callbacks.owning import Known
 from livereferrals.callbacks.progress import Progress
 from livereferrals.callbacks.serving import Board
 from livereferrals.callbacks.setting_aside import is_about_data, settle_one_by_one
@@ -63,6 +64,7 @@ class Rounds:
         self._only = only
         self._board = Board(slots=slots or conf.callbacks.CONCURRENCY, per_origin=conf.callbacks.PER_ORIGIN)
         self._clock = clock.Watch()
+        self._known = Known()
         self.progress = Progress()
         self._attempts: dict[asyncio.Task[None], Attempt] = {}
         self._results: list[Result] = []
@@ -190,7 +192,7 @@ class Rounds:
         if not wish.tokens:
             return
         try:
-            done = await self._database.call(lambda: _turn(wish))
+            done = await self._database.call(lambda: _turn(wish, self._known))
             faults.reach(faults.Point.TURNED)
         except Exception as error:
             # Whether the starts were committed is not known; that nothing of them was sent, is.
@@ -295,5 +297,5 @@ class Rounds:
 
 
 @metrics.timed("turn")
-def _turn(wish: turns.Wish) -> Turn:
-    return turns.turn(wish)
+def _turn(wish: turns.Wish, known: Known) -> Turn:
+    return turns.turn(wish, known=known)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from livereferrals.callbacks.calls import Job
     from livereferrals.callbacks.sender import Reply
 
+SUCCESS_EVERY = timedelta(seconds=1)
+"""How exactly `last_success_at` is kept."""
 HEALTH = tuple(item.name for item in fields(Health))
 NEW_FAILURES = ("", Outcome.LOST, Outcome.CANCELLED)
 """Last outcomes after which a failure is the delivery's first."""
@@ -175,7 +178,7 @@ def _tell_endpoint(endpoint: Endpoint, result: Result, settled: Settled, *, now:
     (settled.well.add if is_well else settled.well.discard)(endpoint.pk)
     before = health_of(endpoint)
     after = health.after(before, result.reply.outcome, pause=result.reply.pause, now=now)
-    if after == before:
+    if after == before or _says_little(before, after):
         return
     for name in HEALTH:
         setattr(endpoint, name, getattr(after, name))
@@ -185,6 +188,16 @@ def _tell_endpoint(endpoint: Endpoint, result: Result, settled: Settled, *, now:
         settled.entries.append(
             endpoint_entry(endpoint.subscription, state=after.state, reason=after.state_reason, now=now)
         )
+
+
+def _says_little(before: Health, after: Health) -> bool:
+    """Whether it only is a success again, a moment after another one: that row would be written for each of them."""
+    if before.last_success_at is None or after.last_success_at is None:
+        return False
+    return (
+        after.last_success_at - before.last_success_at < SUCCESS_EVERY
+        and replace(after, last_success_at=before.last_success_at) == before
+    )
 
 
 def health_of(endpoint: Endpoint) -> Health:
@@ -198,10 +211,13 @@ def _keep_late(delivery: Delivery, result: Result, settled: Settled, *, now: dat
     attempt = attempt_of(result, late=True)
     erasing.clear_if_erased(delivery, attempt)
     kept = DeliveryAttempt.objects.using(alias()).filter(delivery=delivery, number=attempt.number)
-    if kept.exclude(outcome=Outcome.LOST).exists():
+    outcomes = set(kept.values_list("outcome", flat=True))
+    if outcomes - {Outcome.LOST}:
         return  # it was written: the answer to that commit never reached us
-    known = {item.name for item in DeliveryAttempt._meta.concrete_fields} - {"id"}
-    if not kept.update(**{name: getattr(attempt, name) for name in known}):
+    if outcomes:
+        known = {item.name for item in DeliveryAttempt._meta.concrete_fields} - {"id"}
+        kept.update(**{name: getattr(attempt, name) for name in known})
+    else:
         settled.attempts.append(attempt)
     if result.reply.outcome is not Outcome.OK or delivery.state != DeliveryState.WAITING:
         return

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections
-from django.db.models import Q
 
 from livereferrals.callbacks.calls import Job
 from livereferrals.callbacks.leasing import alias
@@ -188,19 +187,37 @@ def _mark(rows: Iterable[Row], owned: Mapping[int, Endpoint]) -> None:
 
 def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[str, ...]]:
     """Return the secrets that sign, newest first, and note that they are used."""
-    rows = SigningSecret.objects.using(alias()).filter(
-        Q(expires_at__isnull=True) | Q(expires_at__gt=now), subscription__in=list(subscriptions)
-    )
+    connection = connections[alias()]
+    reading, sql = _signing(connection.alias)
+    keys = list(subscriptions)
+    asked = keys if connection.vendor == "postgresql" else json.dumps(keys)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [asked, connection.ops.adapt_datetimefield_value(now)])
+        rows = cursor.fetchall()
     found: dict[int, tuple[str, ...]] = {}
     stale = []
-    known = rows.order_by("-created_at", "-pk").values_list("pk", "subscription_id", "value", "last_used_at")
-    for key, subscription, value, last_used_at in known:
-        found[subscription] = (*found.get(subscription, ()), value)[:SECRETS_AT_ONCE]
+    for row in reading.rows(rows):
+        subscription, last_used_at = row["subscription"], row["last_used_at"]
+        found[subscription] = (*found.get(subscription, ()), row["value"])[:SECRETS_AT_ONCE]
         if last_used_at is None or last_used_at < now - USED_EVERY:
-            stale.append(key)
+            stale.append(row["id"])
     if stale:
         SigningSecret.objects.using(alias()).filter(pk__in=stale).update(last_used_at=now)
     return found
+
+
+@lru_cache(maxsize=8)
+def _signing(using: str) -> tuple[bulk.Reading, str]:
+    """Return how the answer of the statement of `_secrets` is read, and the statement."""
+    names = {"id": "id", "subscription": "subscription_id", "value": "value", "last_used_at": "last_used_at"}
+    reading = bulk.Reading({name: ("s", SigningSecret, column) for name, column in names.items()}, using=using)
+    is_postgres = connections[using].vendor == "postgresql"
+    sql = f"""
+        SELECT {reading.columns} FROM {SigningSecret._meta.db_table} s
+        WHERE s.subscription_id {"= ANY(%s)" if is_postgres else "IN (SELECT value FROM json_each(%s))"}
+        AND (s.expires_at IS NULL OR s.expires_at > %s) ORDER BY s.created_at DESC, s.id DESC
+    """  # noqa: S608 - names of our own
+    return reading, sql
 
 
 def _job_of(row: Row, endpoint: Endpoint, secrets: tuple[str, ...], *, now: datetime) -> Job:

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from livereferrals.callbacks import clock, faults, settling, starting
+from django.db import connections
+
+from livereferrals.callbacks import faults, settling, starting
 from livereferrals.callbacks.health import BREAKER
 from livereferrals.callbacks.leasing import LEASE, NONSENSE, alias, origin_of, room_of
 from livereferrals.callbacks.models import Endpoint
+from livereferrals.callbacks.owning import Known
 from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.events.pipelines import together
 
 if TYPE_CHECKING:
     import uuid
@@ -83,13 +87,25 @@ class Wish:
     """Endpoints whose lease is renewed when less than 40 s of it are left."""
 
 
-def turn(wish: Wish) -> Turn:
-    """Write results, start deliveries, renew leases: one transaction, every write fenced by the lease's token."""
+def turn(wish: Wish, *, known: Known | None = None) -> Turn:
+    """Write results, start deliveries, renew leases: one transaction, every write fenced by the lease's token.
+
+    `known`: the endpoints as the turns before have seen them.
+    """
+    known = known or Known()
+    try:
+        return _turn(wish, known)
+    except BaseException:
+        known.forget()
+        raise
+
+
+def _turn(wish: Wish, known: Known) -> Turn:
     done = Turn()
-    with short_transaction(alias()):
+    with short_transaction(alias()), together(connections[alias()]):
         begun = time.monotonic()
-        now = done.now = clock.now(alias())
-        owned = _lock(wish.tokens, done)
+        owned = _lock(wish.tokens, done, known)
+        now = done.now
         results = [result for result in wish.results if result.job.endpoint not in done.busy]
         _settle(results, owned, done, now=now)
         _renew({key: endpoint for key, endpoint in owned.items() if key in wish.keeps}, now=now)
@@ -102,18 +118,9 @@ def turn(wish: Wish) -> Turn:
     return done
 
 
-def _lock(tokens: Mapping[int, uuid.UUID], done: Turn) -> dict[int, Endpoint]:
-    """Lock the endpoints that are still ours; tell the lost ones from those that somebody else has locked just now.
-
-    An admin form that is open in a transaction must not hold up the other endpoints.
-    """
-    rows = (
-        Endpoint.objects.using(alias())
-        .filter(pk__in=tokens.keys())
-        .select_related("subscription__partner")
-        .select_for_update(skip_locked=True, of=("self",))
-    )
-    owned = {row.pk: row for row in rows if row.lease_token == tokens[row.pk]}
+def _lock(tokens: Mapping[int, uuid.UUID], done: Turn, known: Known) -> dict[int, Endpoint]:
+    """Lock the endpoints that are still ours; tell the lost ones from those that somebody else has locked just now."""
+    owned, done.now = known.lock(tokens)
     missing = tokens.keys() - owned.keys()
     if missing:
         held = dict(Endpoint.objects.using(alias()).filter(pk__in=missing).values_list("pk", "lease_token"))

@@ -90,7 +90,9 @@ def _reconvert(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -
     target: models.Field[Any, Any] = field.target_field if isinstance(field, models.ForeignKey) else field
     if isinstance(target, models.JSONField):
         return None
-    converts = connection.ops.get_db_converters(target.get_col(target.model._meta.db_table))
+    column = target.get_col(target.model._meta.db_table)
+    # The field's own too: a host may have put encryption into one.
+    converts = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
     if not converts:
         return None
     return lambda value: reduce(lambda found, convert: convert(found, None, connection), converts, value)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from livereferrals.events.locking import SINGLETON
 from livereferrals.events.logged import column_list
 from livereferrals.events.models import Event, EventLog
+from livereferrals.events.pipelines import together
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from django.db.backends.base.base import BaseDatabaseWrapper
-    from psycopg import Pipeline
 
 # Of a table that grows this fast the statistics are always old: by them a plan that goes through all that ever had no
 # number looks cheap. In the order of the index it is never more than what waits.
@@ -58,13 +56,8 @@ def lock_and_number(
     returned = column_list(using=connection.alias) if tells else f"{names['table']}.id"
     number = NUMBER.format(**names, returned=returned, wanted="*" if tells else "count(*)")
     with connection.cursor() as planning, connection.cursor() as locking, connection.cursor() as numbering:
-        with connection.wrap_database_errors, _together(connection):
+        with together(connection):
             planning.execute(PLAN)
             locking.execute(LOCK.format(columns=columns, log=names["log"]), [SINGLETON])
             numbering.execute(number, {"log": SINGLETON, "limit": limit})
         return locking.fetchone(), numbering.fetchall()
-
-
-def _together(connection: Any) -> AbstractContextManager[Pipeline]:
-    pipeline: AbstractContextManager[Pipeline] = connection.connection.pipeline()
-    return pipeline

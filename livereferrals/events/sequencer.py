@@ -16,6 +16,7 @@ from livereferrals.events.locking import SINGLETON, lock_singleton
 from livereferrals.events.logged import column_list, logged
 from livereferrals.events.models import Event, EventLog
 from livereferrals.events.numbering_postgres import lock_and_number
+from livereferrals.events.pipelines import can_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def _number_batch(alias: str) -> int:
     connection = connections[alias]
     tells = fresh.is_wanted and connection.features.can_return_rows_from_bulk_insert
     with transaction.atomic(using=alias):
-        numbering = _in_one_journey if _can_pipeline(connection) else _step_by_step
+        numbering = _in_one_journey if can_pipeline(connection) else _step_by_step
         log, rows, numbered = numbering(connection, tells=tells)
     if numbered and tells and not connection.in_atomic_block:
         _tell(log, rows, alias=alias)
@@ -97,13 +98,6 @@ def _step_by_step(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered:
         if numbered:
             cursor.execute(FORWARD.format(log=EventLog._meta.db_table), [numbered, stamp, SINGLETON])
     return Numbered((row.epoch, row.head, row.oldest, row.revision, row.house_key), rows, numbered)
-
-
-def _can_pipeline(connection: BaseDatabaseWrapper) -> bool:
-    """Whether statements can travel together: psycopg 3 over a libpq that knows how."""
-    if connection.vendor != "postgresql" or connection.Database.__name__ != "psycopg":  # type: ignore[attr-defined] # its driver
-        return False
-    return bool(connection.Database.Pipeline.is_supported())  # type: ignore[attr-defined]
 
 
 def _tell(log: Sequence[Any], rows: Sequence[Sequence[Any]], *, alias: str) -> None:
