@@ -100,7 +100,7 @@ def prepare(job: Job, *, rules: Rules, at: datetime) -> Call:
     if job.method not in METHODS:
         raise Unrenderable("The method is neither POST nor GET.")
     target = checking.target(job.url, plain_http=job.plain_http, rules=rules)
-    values = payload.values(job.payload, job.facts)
+    values = payload.values(job.payload, job.facts, names=target.template.names)
     text = target.template.render(values, authority=target.origin.authority)
     if not WIRE_URL.match(text):
         raise Unrenderable("The rendered address holds characters that no URL has.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from livereferrals.events import wire
 from livereferrals.tracking.amounts import CONTEXT, currency_digits
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Callable, Iterable
 
     from livereferrals.events.models import Event
 
@@ -37,37 +38,64 @@ def frozen(event: Event) -> dict[str, Any]:
     return {**wire.event_object(event, epoch=""), "cursor": None}
 
 
-def values(payload: dict[str, Any], facts: Facts) -> dict[str, str]:
-    """Return the text of every placeholder; empty where there is no value (callbacks, section 1).
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the values are taken from."""
+
+    payload: dict[str, Any]
+    facts: Facts
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.payload["data"]
+        return found
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.payload["time"])
+
+    def sub(self, place: int) -> str | None:
+        found = self.data.get("subs") or ()
+        return found[place] if place < len(found) else None
+
+    @property
+    def amount_minor(self) -> int | None:
+        amount, currency = self.data.get("amount"), self.data.get("currency")
+        return minor_units(amount, currency) if amount and currency else None
+
+
+VALUES: Final[dict[str, Callable[[_Told], object]]] = {
+    "visitor_id": lambda told: told.data.get("visitor") or told.facts.visitor,
+    "hit_id": lambda told: told.data.get("hit") or told.facts.hit,
+    "confirmation_id": lambda told: told.data.get("confirmation"),
+    "delivery_id": lambda told: told.facts.delivery,
+    "click_id": lambda told: told.data.get("click_id"),
+    **{f"sub{place + 1}": lambda told, place=place: told.sub(place) for place in range(5)},  # type: ignore[misc] # the place
+    "partner_uid": lambda told: told.payload.get("partner"),
+    "link": lambda told: (told.payload.get("link") or {}).get("identifier"),
+    "trigger": lambda told: told.data.get("trigger"),
+    "reference": lambda told: told.data.get("reference"),
+    "amount": lambda told: told.data.get("amount"),
+    "amount_minor": lambda told: told.amount_minor,
+    "currency": lambda told: told.data.get("currency"),
+    "status": lambda told: "reversed" if told.payload["type"] == "reversal" else "confirmed",
+    "reason": lambda told: told.data.get("reason"),
+    "timestamp": lambda told: milliseconds(told.moment),
+    "timestamp_unix": lambda told: int(told.moment.timestamp()),
+    "hit_timestamp": lambda told: milliseconds(told.facts.hit_at) if told.facts.hit_at else None,
+    "attempt": lambda told: told.facts.attempt,
+    "test": lambda told: int(told.facts.test),
+}
+"""Every placeholder, and where its value comes from."""
+
+
+def values(payload: dict[str, Any], facts: Facts, *, names: Iterable[str] = VALUES) -> dict[str, str]:
+    """Return the text of placeholders, of all or of these; empty where there is no value (callbacks, section 1).
 
     There is none for the user, an address or a secret, and there must never be one.
     """
-    data = payload["data"]
-    moment = datetime.fromisoformat(payload["time"])
-    subs = [*(data.get("subs") or ()), *[""] * 5][:5]
-    amount, currency = data.get("amount"), data.get("currency")
-    found = {
-        "visitor_id": data.get("visitor") or facts.visitor,
-        "hit_id": data.get("hit") or facts.hit,
-        "confirmation_id": data.get("confirmation"),
-        "delivery_id": facts.delivery,
-        "click_id": data.get("click_id"),
-        **{f"sub{number}": sub for number, sub in enumerate(subs, 1)},
-        "partner_uid": payload.get("partner"),
-        "link": (payload.get("link") or {}).get("identifier"),
-        "trigger": data.get("trigger"),
-        "reference": data.get("reference"),
-        "amount": amount,
-        "amount_minor": minor_units(amount, currency) if amount and currency else None,
-        "currency": currency,
-        "status": "reversed" if payload["type"] == "reversal" else "confirmed",
-        "reason": data.get("reason"),
-        "timestamp": milliseconds(moment),
-        "timestamp_unix": int(moment.timestamp()),
-        "hit_timestamp": milliseconds(facts.hit_at) if facts.hit_at else None,
-        "attempt": facts.attempt,
-        "test": int(facts.test),
-    }
+    told = _Told(payload, facts)
+    found = {name: VALUES[name](told) for name in names}
     return {name: "" if value is None else str(value) for name, value in found.items()}
 
 
