@@ -27,9 +27,10 @@ from tests.importing.old_tables import (
 )
 
 pytestmark = pytest.mark.django_db
-DRAWN = {"id", "user_key", "partner_id", "link_id", "updated_at", "created_at", "trace"}
-"""Columns that chance or the time of the import has a hand in; of hits and visitors `KEPT` is looked at all the same."""
+DRAWN = {"id", "uid", "user_key", "partner_id", "link_id", "updated_at", "created_at", "trace"}
+"""Columns that chance or the time of the import has a hand in; what `KEPT` names is looked at all the same."""
 KEPT: dict[Any, tuple[str, ...]] = {
+    Partner: ("uid",),
     Visitor: ("id", "created_at"),
     ReferralHit: ("id", "created_at", "link__identifier", "partner__uid"),
     Confirmation: ("id", "hit_id", "hit__link__identifier", "partner__uid"),

@@ -124,6 +124,19 @@ def test_statements_do_not_grow_with_the_rows_of_a_batch(hype: None) -> None:
     assert statements(2) == statements(400) < 90
 
 
+@pytest.mark.once
+def test_repeats_are_looked_for_among_the_hits_of_their_user(hype: None) -> None:
+    """I-06, I-02: those of a link may be all there are, and SQLite takes either index where nothing has counted them"""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL knows how many there are")
+    with connection.cursor() as cursor:  # as Django makes them for the old package's foreign keys
+        for column in ("hit_user_id", "referral_link_id"):
+            cursor.execute(f"CREATE INDEX by_{column} ON hype_referralhit ({column})")
+        cursor.execute(f"EXPLAIN QUERY PLAN {hype_hits.READING.select.replace('@', '')}")
+        plan = [step for *_, step in cursor.fetchall()]
+    assert [step for step in plan if " e " in step] == ["SEARCH e USING INDEX by_hit_user_id (hit_user_id=?)"]
+
+
 def test_memory_does_not_grow_with_the_rows(hype: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """I-06: twenty batches need what two need; small ones, because what counts memory is slow"""
     monkeypatch.setattr(source, "BATCH", 100)

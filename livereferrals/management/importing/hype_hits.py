@@ -28,13 +28,14 @@ COLUMNS: Final = (
     "id", "referral_link_id", "hit_user_id", "authenticated", "ip", "user_agent", "http_referer", "next", "confirmed", "created",
 )  # fmt: skip
 # The last column is when the same user last followed the same link, for what is a repeat (L-39).
+# With a `+`, or SQLite may look for it among all hits of the link, which may be a million for each.
 READING: Final = Reading(
     select=f"""
         SELECT h.id, h.referral_link_id, h.hit_user_id, h.authenticated, h.ip, h.user_agent, h.http_referer, h.next,
             @h.confirmed, @h.created, l.identifier, l.user_id, l.disabled, @l.created, @l.updated,
             CASE WHEN h.hit_user_id IS NOT NULL THEN (
                 SELECT MAX(e.created) FROM {TABLE} e
-                WHERE e.hit_user_id = h.hit_user_id AND e.referral_link_id = h.referral_link_id
+                WHERE e.hit_user_id = h.hit_user_id AND +e.referral_link_id = h.referral_link_id
                 AND (e.created < h.created OR e.created = h.created AND e.id < h.id)
             ) END
         FROM {TABLE} h LEFT JOIN {hype_links.TABLE} l ON l.id = h.referral_link_id""",  # noqa: S608 - names of our own
