@@ -1,4 +1,8 @@
-"""Numbering on PostgreSQL: lock and numbering travel together, so that the lock is held for one journey less."""
+"""Numbering on PostgreSQL: one journey. The lock is held for no journey at all.
+
+What travels together outside of a transaction is one of its own, from the first statement to the end of the journey
+(PostgreSQL docs, 32.5.1).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ NUMBER: Final = """
 def lock_and_number(
     connection: BaseDatabaseWrapper, *, columns: str, limit: int, tells: bool
 ) -> tuple[tuple[Any, ...] | None, list[tuple[Any, ...]]]:
-    """Lock the log's row and number what waits, inside the current transaction.
+    """Lock the log's row and number what waits, in the current transaction or in one of its own.
 
     Args:
         connection: to PostgreSQL, through psycopg 3.

@@ -70,9 +70,8 @@ def _number_batch(alias: str) -> int:
     """
     connection = connections[alias]
     tells = fresh.is_wanted and connection.features.can_return_rows_from_bulk_insert
-    with transaction.atomic(using=alias):
-        numbering = _in_one_journey if can_pipeline(connection) else _step_by_step
-        log, rows, numbered = numbering(connection, tells=tells)
+    numbering = _in_one_journey if can_pipeline(connection) else _step_by_step
+    log, rows, numbered = numbering(connection, tells=tells)
     if numbered and tells and not connection.in_atomic_block:
         _tell(log, rows, alias=alias)
     return numbered
@@ -86,6 +85,11 @@ def _in_one_journey(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered
 
 
 def _step_by_step(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered:
+    with transaction.atomic(using=connection.alias):
+        return _numbered(connection, tells=tells)
+
+
+def _numbered(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered:
     row = lock_singleton(EventLog, using=connection.alias)
     now, last = timezone.now(), row.last_numbered_at
     # `since` in the feed relies on this time never going back, even if a clock does.
