@@ -85,23 +85,25 @@ def test_interrupted_import_is_resumed(hype: None, every_batch: None) -> None:
     assert "Nothing was added." in import_hype()
 
 
+def at_insert_of_hit(there: int, *, sqlite: str, postgresql: str) -> None:
+    """Have the database do this when a hit is inserted while so many are there."""
+    count = f"(SELECT COUNT(*) FROM livereferrals_referralhit) = {there}"  # noqa: S608 - a number of our own
+    trigger = "CREATE TRIGGER odd BEFORE INSERT ON livereferrals_referralhit"
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"{trigger} WHEN {count} BEGIN SELECT {sqlite}; END")
+        else:
+            cursor.execute(
+                "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                f" IF {count} THEN {postgresql}; END IF; RETURN NEW; END $$;"
+                f"{trigger} FOR EACH ROW EXECUTE FUNCTION odd()"
+            )
+
+
 def test_batch_is_imported_as_a_whole_or_not_at_all(hype: None) -> None:
     """I-02: a row that the database refuses takes the rows and totals of its batch with it"""
     fill(10)
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(
-                "CREATE TRIGGER no_more BEFORE INSERT ON livereferrals_referralhit"
-                " WHEN (SELECT COUNT(*) FROM livereferrals_referralhit) = 5 BEGIN SELECT RAISE(ABORT, 'full'); END"
-            )
-        else:
-            cursor.execute(
-                "CREATE FUNCTION no_more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                " IF (SELECT COUNT(*) FROM livereferrals_referralhit) = 5 THEN RAISE integrity_constraint_violation;"
-                " END IF; RETURN NEW; END $$;"
-                "CREATE TRIGGER no_more BEFORE INSERT ON livereferrals_referralhit"
-                " FOR EACH ROW EXECUTE FUNCTION no_more()"
-            )
+    at_insert_of_hit(5, sqlite="RAISE(ABORT, 'full')", postgresql="RAISE integrity_constraint_violation")
     with pytest.raises(CommandError, match="run it again"):
         import_hype()
     assert ReferralLink.objects.count() == 1
@@ -218,18 +220,7 @@ def test_rate_and_time_left_are_worked_out() -> None:
 def test_numbers_that_do_not_add_up_end_with_an_error(hype: None) -> None:
     """I-05: a hit that another writer has put there without its batch knowing"""
     fill(3)
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(
-                "CREATE TRIGGER lost BEFORE INSERT ON livereferrals_referralhit"
-                " WHEN (SELECT COUNT(*) FROM livereferrals_referralhit) = 2 BEGIN SELECT RAISE(IGNORE); END"
-            )
-        else:
-            cursor.execute(
-                "CREATE FUNCTION lost() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                " IF (SELECT COUNT(*) FROM livereferrals_referralhit) = 2 THEN RETURN NULL; END IF; RETURN NEW; END $$;"
-                "CREATE TRIGGER lost BEFORE INSERT ON livereferrals_referralhit FOR EACH ROW EXECUTE FUNCTION lost()"
-            )
+    at_insert_of_hit(2, sqlite="RAISE(IGNORE)", postgresql="RETURN NULL")
     out = StringIO()
     with pytest.raises(CommandError, match="do not add up"):
         import_hype(out=out)

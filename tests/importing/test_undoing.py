@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import CommandError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from livereferrals import api
 from livereferrals.callbacks.models import Endpoint, SigningSecret, Subscription
 from livereferrals.dashboard import rebuilding, rollups
 from livereferrals.dashboard.models import RollupState
 from livereferrals.management.importing import source
+from livereferrals.management.importing.referring import referring
 from livereferrals.tracking import claiming
 from livereferrals.tracking.models import Confirmation, Partner, ReferralHit, ReferralLink, Visitor
-from tests.factories import home_link, make_delivery, make_partner, make_user
+from tests.factories import home_link, make_delivery, make_hit, make_link, make_partner, make_user
 from tests.importing.commands import import_affiliations, import_hype, run
 from tests.importing.old_tables import (
     AFFILIATIONS,
@@ -156,6 +159,16 @@ def test_what_is_referred_to_keeps_the_whole_import(happens: Callable[[], None],
         run("undo-import", "hype", out=out)
     assert everything() == before
     assert re.search(told, out.getvalue()), out.getvalue()
+
+
+def test_who_refers_is_asked_once_however_often_they_do() -> None:
+    """I-15, I-06: a link may have had millions of hits since it was imported"""
+    link = make_link()
+    for _ in range(3):
+        make_hit(link=link)
+    with CaptureQueriesContext(connection) as asked:
+        assert referring(ReferralLink, [link.pk], but={}, using="default") == {link.pk: {"hits"}}
+    assert {query["sql"].startswith("SELECT DISTINCT") for query in asked} == {True}
 
 
 def test_a_partner_that_is_owed_something_stays() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import ManyToManyRel, Q
@@ -13,15 +12,17 @@ from livereferrals.tracking.models import Visitor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from django.db.models import Model
+    from django.db.models import Model, QuerySet
 
 NOTHING = Q(pk__in=[])
 
 
 def referring(
     model: type[Model], pks: Sequence[Any], *, but: Mapping[type[Model], Q], using: str
-) -> dict[Any, Counter[str]]:
-    """Return what refers to each of these rows, by the name of the table that does; a query for each table that could.
+) -> dict[Any, set[str]]:
+    """Return the names of the tables that refer to each of these rows; a query for each table that could.
+
+    The database says each name once: a link may have had millions of hits since it was imported.
 
     Args:
         model: what the rows are.
@@ -29,21 +30,19 @@ def referring(
         but: what does not count, by model: what is to go together with the rows.
         using: the database.
     """
-    found: dict[Any, Counter[str]] = {}
+    found: dict[Any, set[str]] = {}
 
-    def note(pk: Any, kind: type[Model]) -> None:
-        found.setdefault(pk, Counter())[str(kind._meta.verbose_name_plural)] += 1
+    def note(rows: QuerySet[Any], name: str) -> None:
+        for pk in rows.order_by().values_list(name, flat=True).distinct():
+            found.setdefault(pk, set()).add(str(rows.model._meta.verbose_name_plural))
 
     for relation in model._meta.get_fields(include_hidden=True):
         if not relation.auto_created or relation.concrete or isinstance(relation, ManyToManyRel):
             continue
         kind: Any = relation.related_model
         name = relation.field.attname  # type: ignore[union-attr] # a reverse relation has the field that makes it
-        rows = kind._base_manager.using(using).filter(**{f"{name}__in": pks}).exclude(but.get(kind, NOTHING))
-        for pk in rows.values_list(name, flat=True):
-            note(pk, kind)
+        note(kind._base_manager.using(using).filter(**{f"{name}__in": pks}).exclude(but.get(kind, NOTHING)), name)
     if model is Visitor:
         # The log has no foreign keys: a claim since, and what was made of hits that were taken away by hand.
-        for pk in Event.objects.using(using).filter(visitor__in=pks).values_list("visitor", flat=True):
-            note(pk, Event)
+        note(Event.objects.using(using).filter(visitor__in=pks), "visitor")
     return found
