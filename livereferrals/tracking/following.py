@@ -59,7 +59,8 @@ def _looked_up(
         if get_group().takes_from_threads:
             return links.looked_up(in_memory(name), now=now)
         return query(name, now=now)
-    except Error:
+    except Error as error:
+        losses.count(losses.why(error), 1)  # most likely: few follow what was never a link
         logger.exception("The link %r could not be looked up.", name, extra={"action": "link.lost"})
         return links.UNKNOWN
 
