@@ -52,6 +52,7 @@ test: $(DEV) chromium ## Run all tests, on PostgreSQL and on SQLite, with covera
 faults: $(DEV) ## Kill, cut, lock and fill things under load, and account for it: MINUTES=4 SEED=
 	@$(BIN)/python -m tests.faults.chaos --on postgres --minutes $(or $(MINUTES),4) $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m tests.faults.chaos --on sqlite --minutes $(or $(MINUTES),4) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.faults.no_room || test $$? = 77 # Where no disk of its own can be mounted, it says so.
 
 .PHONY: soak
 soak: $(DEV) ## Hold a steady load, and see that memory and open files stay flat: SOAK_MINUTES=20 ON=postgres|sqlite

@@ -22,12 +22,15 @@ DatabaseKind = Literal["postgres", "sqlite"]
 
 
 @contextlib.contextmanager
-def host_project(kind: DatabaseKind) -> Iterator[Postgres | None]:
-    """Set Django up with the settings of the tests on a new database; give its PostgreSQL, if that is what it is."""
+def host_project(kind: DatabaseKind, *, within: Path | None = None) -> Iterator[Postgres | None]:
+    """Set Django up with the settings of the tests on a new database; give its PostgreSQL, if that is what it is.
+
+    `within`: where PostgreSQL has its files.
+    """
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(1))  # so that everything is ended that was started
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="livereferrals-faults-")))
-        postgres = stack.enter_context(own_postgres()) if kind == "postgres" else None
+        postgres = stack.enter_context(own_postgres(within=within)) if kind == "postgres" else None
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "TEST_SCRATCH": str(directory),

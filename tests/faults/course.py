@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -70,8 +70,8 @@ def keep(directory: Path, play: Play) -> None:
 
 
 @contextlib.contextmanager
-def scene_of(course: Course, postgres: Postgres | None) -> Iterator[Scene]:
-    """Start what is to be mistreated; end it in peace."""
+def scene_of(course: Course, postgres: Postgres | None, **referrals: Any) -> Iterator[Scene]:
+    """Start what is to be mistreated, with these settings of ours on PostgreSQL; end it in peace."""
     chance = random.Random(course.seed)  # noqa: S311 - a load, not a secret
     longest_s = 1.0 if course.short else 5.0
     with contextlib.ExitStack() as stack:
@@ -85,7 +85,7 @@ def scene_of(course: Course, postgres: Postgres | None) -> Iterator[Scene]:
             )
         else:
             valkey = stack.enter_context(own_valkey())
-            apart = {"CALLBACKS": {"WORKER": "external"}}
+            apart = {"CALLBACKS": {"WORKER": "external"}} | referrals
             environment = server_environment(redis_url=valkey.url, LIVEREFERRALS=apart)
             scene = Scene(
                 servers=[OddServer("uvicorn", environment), OddServer("daphne", environment)],

@@ -32,8 +32,6 @@ AGENT: Final = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/142.0.0.0 
 PATIENCE: Final = aiohttp.ClientTimeout(total=30)
 QUICK: Final = Timing(hello_s=5.0, base_s=0.2, cap_s=1.0, steady_s=2.0)
 """A client that comes back sooner than one that is polite to a server in trouble."""
-ORDERS: Final = 4
-"""What a shopper buys before the next one comes."""
 
 
 class AwayError(Exception):
@@ -51,6 +49,8 @@ class Load:
     """How often what happened to clients."""
     pace_s: float = 0.2
     """How long a client rests, on average."""
+    orders: int = 4
+    """What a shopper buys before the next one comes."""
     is_closing: bool = False
     """Whether clients are to end, once what they have asked for last is answered."""
     _names: int = 0
@@ -98,7 +98,7 @@ class Load:
             raise AwayError
         self.answered.registered.append(name)
         self.tallies["registered"] += 1
-        for number in range(ORDERS):
+        for number in range(self.orders):
             if self.is_closing:
                 return
             await self._rest()

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import tempfile
 import warnings
 from pathlib import Path
@@ -17,6 +18,7 @@ from django.conf import settings
 from tests import forking
 from tests.ports import HOST, own_port
 from tests.servers import HostServer
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +158,19 @@ class Postgres:
         query = "SELECT pid FROM pg_stat_activity WHERE datname IS NOT NULL AND pid <> pg_backend_pid()"
         return [int(line) for line in self.run(f"COPY ({query}) TO STDOUT;").split()]
 
+    def end_its_log(self) -> None:
+        """Have it begin new pieces of its log until its full disk has no room for one, at which it ends itself."""
+        place = self._server.get_postmaster_info().socket_dir
+        assert place is not None
+        socket = place / ".s.PGSQL.5432"
+
+        def has_ended() -> bool:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self.run("SELECT pg_switch_wal();")
+            return not socket.exists()
+
+        wait_until(has_ended, what="The end of a PostgreSQL that cannot write its log")
+
     def crash(self) -> None:
         """Stop without a checkpoint."""
         self._control("stop", "-m", "immediate")
@@ -173,9 +188,9 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def own_postgres() -> Iterator[Postgres]:
-    """Run a PostgreSQL that may be mistreated."""
-    with tempfile.TemporaryDirectory(prefix="livereferrals-postgres-") as directory:
+def own_postgres(*, within: Path | None = None) -> Iterator[Postgres]:
+    """Run a PostgreSQL that may be mistreated; `within`: the directory, on some disk, where it has its files."""
+    with tempfile.TemporaryDirectory(prefix="livereferrals-postgres-", dir=within) as directory:
         server = Postgres(Path(directory))
         try:
             yield server
