@@ -200,6 +200,9 @@ def _hold(hit: ReferralHit, *, user_pk: Any, at: datetime) -> None:
 def _tell_after_commit(confirmation: Confirmation) -> None:
     # A function with a name: Django logs the `__qualname__` of a hook that fails.
     def tell_host() -> None:
+        # The user, and the visitor, are read for those who listen alone.
+        if not signals.referral_confirmed.has_listeners(Confirmation):
+            return
         signals.referral_confirmed.send_robust(
             Confirmation,
             confirmation=confirmation,

@@ -413,6 +413,20 @@ def test_crediting_takes_eight_queries_at_most(world: SimpleNamespace) -> None:
     assert hit.confirmed_at is None
 
 
+def test_nothing_is_read_after_the_commit_where_nobody_listens(
+    world: SimpleNamespace, django_capture_on_commit_callbacks: Any
+) -> None:
+    """S-27: the user of a confirmation is read for receivers of `referral_confirmed` alone"""
+    user = make_user()
+    make_hit(link=world.abc123, visitor=make_visitor(user=user))
+    with django_capture_on_commit_callbacks() as callbacks:
+        assert complete_trigger(None, "Order paid", user=user, reference="A-1", amount=1, currency="EUR")
+    (telling,) = [callback for callback in callbacks if callback.__name__ == "tell_host"]
+    with Statements() as statements:
+        telling()
+    assert statements.made == []
+
+
 # --- transactions ----------------------------------------------------------------------------------------------------------------
 
 
