@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -12,7 +13,7 @@ from project.serving import StaticFiles
 
 
 async def status_of(path: str) -> int:
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
         "method": "GET",
@@ -22,7 +23,8 @@ async def status_of(path: str) -> int:
         "query_string": b"",
         "headers": [(b"host", b"localhost")],
     }
-    server = ApplicationCommunicator(StaticFiles(get_asgi_application()), scope)
+    application = StaticFiles(get_asgi_application())
+    server: Any = ApplicationCommunicator(application, scope)  # type: ignore[no-untyped-call] # asgiref has no types
     await server.send_input({"type": "http.request", "body": b"", "more_body": False})
     start = await server.receive_output(timeout=60)
     more = True
