@@ -74,7 +74,9 @@ def _statement(using: str) -> str:
         signs = [f"{table}.xmin::text" for table in tables]
     else:
         signs = [
-            f"{table}.{name(field.column)}" for table, model in tables.items() for field in model._meta.concrete_fields
+            f"{table}.{name(str(field.column))}"
+            for table, model in tables.items()
+            for field in model._meta.concrete_fields
         ]
     e, s, p = (name(model._meta.db_table) for model in tables.values())
     return f"""

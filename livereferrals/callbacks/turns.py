@@ -104,8 +104,7 @@ def _turn(wish: Wish, known: Known) -> Turn:
     done = Turn()
     with short_transaction(alias()), together(connections[alias()]):
         begun = time.monotonic()
-        owned = _lock(wish.tokens, done, known)
-        now = done.now
+        owned, now = _lock(wish.tokens, done, known)
         results = [result for result in wish.results if result.job.endpoint not in done.busy]
         _settle(results, owned, done, now=now)
         _renew({key: endpoint for key, endpoint in owned.items() if key in wish.keeps}, now=now)
@@ -118,15 +117,15 @@ def _turn(wish: Wish, known: Known) -> Turn:
     return done
 
 
-def _lock(tokens: Mapping[int, uuid.UUID], done: Turn, known: Known) -> dict[int, Endpoint]:
+def _lock(tokens: Mapping[int, uuid.UUID], done: Turn, known: Known) -> tuple[dict[int, Endpoint], datetime]:
     """Lock the endpoints that are still ours; tell the lost ones from those that somebody else has locked just now."""
-    owned, done.now = known.lock(tokens)
+    owned, done.now = found = known.lock(tokens)
     missing = tokens.keys() - owned.keys()
     if missing:
         held = dict(Endpoint.objects.using(alias()).filter(pk__in=missing).values_list("pk", "lease_token"))
         done.busy = {key for key in missing if held.get(key) == tokens[key]}
         done.gone = set(missing) - done.busy
-    return owned
+    return found
 
 
 def _renew(endpoints: Mapping[int, Endpoint], *, now: datetime) -> None:

@@ -110,7 +110,7 @@ def test_parts_without_their_permission_are_absent(django_assert_max_num_queries
     make_delivery(subscription=make_subscription(partner=partner))
     tokens.issue(partner=partner, name="Warehouse")
     viewer = browser("view_visitor")
-    with django_assert_max_num_queries(23):
+    with django_assert_max_num_queries(24):
         text = page(viewer, "partner", partner.uid)
     for secret in ("EUR", "USD", "10.00", "50.00", "Warehouse", "partner.example", "in service"):
         assert secret not in text

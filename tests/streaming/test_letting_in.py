@@ -90,7 +90,7 @@ async def test_half_open_reader_without_acks_is_found_by_pings(server: HostServe
 
     async def is_let_in() -> bool:
         async with feed(server, reader.token) as client:
-            return (await client.receive())["type"] == "hello"
+            return bool((await client.receive())["type"] == "hello")
 
     await eventually(is_let_in, what="The place of the reader that has gone")
     assert "Traceback" not in server.output()
