@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 
 
-def again(row: models.Model) -> None:
-    """Insert a copy of the row under a new key."""
+def again(row: models.Model, **values: object) -> None:
+    """Insert a copy of the row under a new key, with these values."""
     row.pk = None if isinstance(row._meta.pk, models.AutoField) else ids.new_uuid()
+    for name, value in values.items():
+        setattr(row, name, value)
     row._state.adding = True
     row.save(force_insert=True)
 
@@ -117,7 +119,7 @@ BREACHES: dict[str, Callable[[], object]] = {
     "lr_reversal_amount": lambda: Reversal.objects.create(
         confirmation=factories.make_confirmation(), reason="refund", amount_micros=-1, created_at=timezone.now()
     ),
-    "lr_subscription_one": lambda: again(factories.make_subscription()),
+    "lr_subscription_one": lambda: again(factories.make_subscription(), uid=ids.new_uuid()),
     "lr_subscription_timeout": lambda: factories.make_subscription(timeout_s=31),
     "lr_subscription_flight": lambda: factories.make_subscription(max_in_flight=0),
     "lr_endpoint_lease_whole": lambda: change(factories.make_subscription().endpoint, lease_token=uuid.uuid4()),
