@@ -77,7 +77,12 @@ def as_json(found: running.Run, *, facts: dict[str, Any]) -> dict[str, Any]:
 def as_markdown(found: running.Run, *, facts: dict[str, Any], only: list[str]) -> Iterator[str]:
     """Give the lines of the report."""
     yield from ("# Benchmark report", "", summary(facts), "")
-    yield from ("How to read this: [README.md](README.md).", "", "## Goals", "")
+    yield from (
+        "How to read this: [README.md](README.md). Goals that are missed, with profile and what was tried: [MISSED.md](MISSED.md).",
+        "",
+        "## Goals",
+        "",
+    )
     yield from goals(found, only=only)
     yield from (
         "",

@@ -111,8 +111,8 @@ def run(ground: Ground, *, only: list[str], keep: Callable[[Run], None]) -> Run:
         )
         taken = time.monotonic() - started
         if not ground.quick and taken < LONGEST_REPEATED_S and (rows := close_rows(whole.results, measurement)):
-            say(f"  close to the limit, {2 * ROUNDS} more rounds: {', '.join(sorted(rows))}")
-            _measure(measurement, ground, f"bench_{number}_again_", rows=rows, rounds=2 * ROUNDS, whole=whole)
+            say(f"  close to the limit, {ROUNDS} more rounds: {', '.join(sorted(rows))}")
+            _measure(measurement, ground, f"bench_{number}_again_", rows=rows, rounds=ROUNDS, whole=whole)
         whole.seconds[str(measurement)] = round(time.monotonic() - started, 1)
         keep(whole)
     return whole
