@@ -114,7 +114,7 @@ class Source:
 
     @cached_property
     def _tail(self) -> list[Delta]:
-        """What the events after the rollups add, by the hour. At most three queries."""
+        """What the events after the rollups add, by the hour. At most four queries."""
         after = rollups.position().seq
         if after >= self._at.head:
             return []

@@ -290,5 +290,5 @@ def test_numbers_need_few_queries_however_much_there_is(django_assert_max_num_qu
         makers.reversed_(confirmation, at=NOW)
     bounds = log.bounds()
     span = span_of(Range.MONTH, now=NOW, zone=timezone.get_default_timezone())
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         assert Figures(bounds).numbers(span).confirmations == 0

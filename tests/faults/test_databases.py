@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from livereferrals.callbacks import clock
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
+from livereferrals.callbacks.owning import Known
 from tests.callbacks.faulting import worker_connection
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
 from tests.faults.killing import check_books
@@ -23,7 +24,8 @@ from tests.partner import Answer
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import uuid
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from tests.faults.killing import Nursery
@@ -183,7 +185,7 @@ def lookers() -> set[int]:
 @pytest.fixture
 def shift(monkeypatch: pytest.MonkeyPatch, lookers: set[int]) -> list[timedelta]:
     """By how much the common clock is wrong; tests change the one entry."""
-    by, real_now = [timedelta(0)], clock.now
+    by, real_now, real_lock = [timedelta(0)], clock.now, Known.lock
 
     def now(alias: str) -> datetime:
         # Not those beside them, which look for what staff should know of.
@@ -191,7 +193,12 @@ def shift(monkeypatch: pytest.MonkeyPatch, lookers: set[int]) -> list[timedelta]
             lookers.add(threading.get_ident())
         return real_now(alias) + by[0]
 
+    def lock(self: Known, tokens: Mapping[int, uuid.UUID]) -> tuple[dict[int, Endpoint], datetime]:
+        owned, at = real_lock(self, tokens)
+        return owned, at + by[0]
+
     monkeypatch.setattr(clock, "now", now)
+    monkeypatch.setattr(Known, "lock", lock)
     return by
 
 
