@@ -206,9 +206,11 @@ def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[
     return found
 
 
-@lru_cache(maxsize=8)
 def _signing(using: str) -> tuple[bulk.Reading, str]:
-    """Return how the answer of the statement of `_secrets` is read, and the statement."""
+    """Return how the answer of the statement of `_secrets` is read, and the statement.
+
+    Not kept: the field is a host's to change, who may put encryption there when all else is loaded.
+    """
     names = {"id": "id", "subscription": "subscription_id", "value": "value", "last_used_at": "last_used_at"}
     reading = bulk.Reading({name: ("s", SigningSecret, column) for name, column in names.items()}, using=using)
     is_postgres = connections[using].vendor == "postgresql"
