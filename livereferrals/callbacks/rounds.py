@@ -247,11 +247,10 @@ class Rounds:
     def _remember_dues(self, done: Turn) -> None:
         if done.now is None:
             return
-        now = time.monotonic()
         gates = (stand.gate_until for stand in done.stands.values() if stand.gate_until is not None)
         for moment in (*done.next_due, *gates):
             if moment > done.now and len(self._dues) < MOST_DUES:
-                heapq.heappush(self._dues, now + (moment - done.now).total_seconds())
+                heapq.heappush(self._dues, time.monotonic() + (moment - done.now).total_seconds())
 
     async def _put_back(self) -> None:
         if not self._unsent:

@@ -110,13 +110,10 @@ class LinkQuerySet(models.QuerySet["ReferralLink"]):
 
     def followable(self, now: datetime) -> LinkQuerySet:
         """Return the links whose following makes a hit at this time."""
-        return (
-            self.filter(disabled=False)
-            .filter(
-                Q(starts_at__isnull=True) | Q(starts_at__lte=now), Q(expires_at__isnull=True) | Q(expires_at__gt=now)
-            )
-            .filter(Q(owner=LinkOwner.HOUSE) | Q(partner__active=True) | Q(owner=LinkOwner.USER, user__is_active=True))
-        )
+        has_begun = Q(starts_at__isnull=True) | Q(starts_at__lte=now)
+        goes_on = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
+        is_owned = Q(owner=LinkOwner.HOUSE) | Q(partner__active=True) | Q(owner=LinkOwner.USER, user__is_active=True)
+        return self.filter(has_begun, goes_on, is_owned, disabled=False)
 
     def for_user(self, user: Any) -> ReferralLink:
         """Return the user's link, made at first use; of several the oldest (L-60).
@@ -291,8 +288,7 @@ def _insert_drawn(row: Partner | ReferralLink, name: str, *, drawn: str | None, 
             with transaction.atomic(using=router.db_for_write(type(row), instance=row)):
                 return insert()
         except IntegrityError:
-            value = getattr(row, name)
-            if value != drawn or not _is_taken(value):
+            if drawn is None or getattr(row, name) != drawn or not _is_taken(drawn):
                 raise
         drawn = ids.random_identifier()
         setattr(row, name, drawn)
