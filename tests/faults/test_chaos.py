@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 from django.db import connection
 
-from tests.servers import ROOT
+from tests.faults.runs import perform
 
 
 def test_nothing_that_was_answered_is_lost_or_doubled_whatever_happens() -> None:
     """L-10, feed-49, feed-50, feed-51, callback-F32, callback-F41, callback-F42: kills, cuts, locks and full disks"""
     kind = "postgres" if connection.vendor == "postgresql" else "sqlite"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
-    run = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "tests.faults.chaos", "--on", kind, "--short", "--seed", "7"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    run = perform("chaos", "--on", kind, "--short", "--seed", "7")
     assert run.returncode == 0, run.stdout
     assert "Nothing is lost, nothing is doubled." in run.stdout

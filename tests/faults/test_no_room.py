@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from tests.faults.no_room import NOT_POSSIBLE
-from tests.servers import ROOT
+from tests.faults.runs import perform
 
 
 @pytest.mark.once
 @pytest.mark.skipif("LIVEREFERRALS_SOAK" not in os.environ, reason="takes 25 s; `make faults` runs it in any case")
 def test_full_disk_of_postgres_loses_nothing_that_was_answered() -> None:
     """L-10, L-27, callback-F43: neither when its tables cannot grow, nor when it ends because its log cannot"""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.faults.no_room"],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    run = perform("no_room")
     if run.returncode == NOT_POSSIBLE:
         pytest.skip(run.stdout)
     assert run.returncode == 0, run.stdout
