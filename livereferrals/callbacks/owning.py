@@ -6,7 +6,6 @@ what shows a change; rows that are known as they are stay in memory.
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Endpoint, Subscription
+from livereferrals.events import bulk
 from livereferrals.tracking.models import Partner
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class Known:
         Those that somebody else has locked are left out: an admin form that is open in a transaction must not hold up the
         others. One query, two where something has changed.
         """
-        connection = connections[alias()]
-        is_postgres = connection.vendor == "postgresql"
-        with connection.cursor() as cursor:
-            cursor.execute(_statement(connection.alias), [list(tokens) if is_postgres else json.dumps(list(tokens))])
+        using = alias()
+        with connections[using].cursor() as cursor:
+            cursor.execute(_statement(using), [bulk.keys(tokens, using=using)])
             found = cursor.fetchall()
         self._read_what_changed({key: signs for key, _, *signs in found})
-        now = found[0][1] if found and is_postgres else timezone.now()
+        # SQLite gives no time.
+        now = (found[0][1] if found else None) or timezone.now()
         owned = {key: self._rows[key][1] for key, *_ in found}
         return {key: row for key, row in owned.items() if row.lease_token == tokens[key]}, now
 
@@ -82,5 +82,5 @@ def _statement(using: str) -> str:
     return f"""
         SELECT e.subscription_id, {"statement_timestamp()" if is_postgres else "NULL"}, {", ".join(signs)}
         FROM {e} e JOIN {s} s ON s.id = e.subscription_id JOIN {p} p ON p.id = s.partner_id
-        WHERE e.subscription_id {"= ANY(%s) FOR UPDATE OF e SKIP LOCKED" if is_postgres else "IN (SELECT value FROM json_each(%s))"}
+        WHERE {bulk.one_of("e.subscription_id", using=using)} {"FOR UPDATE OF e SKIP LOCKED" if is_postgres else ""}
     """  # noqa: S608 - names of the models

@@ -116,8 +116,7 @@ def _lock(chosen: list[uuid.UUID], *, now: datetime) -> list[Row]:
     using = alias()
     reading, sql = _locking(using)
     connection = connections[using]
-    is_postgres = connection.vendor == "postgresql"
-    keys = chosen if is_postgres else json.dumps([delivery.hex for delivery in chosen])
+    keys = bulk.keys(chosen, using=using)
     with connection.cursor() as cursor:
         cursor.execute(sql, [keys, DeliveryState.WAITING, connection.ops.adapt_datetimefield_value(now)])
         rows = [Row(**values) for values in reading.rows(cursor.fetchall())]
@@ -151,15 +150,14 @@ def _locking(using: str) -> tuple[bulk.Reading, str]:
     delivery, confirmation, hit, event, head = (
         model._meta.db_table for model in (Delivery, Confirmation, ReferralHit, Event, EventLog)
     )
-    is_postgres = connections[using].vendor == "postgresql"
+    lock = "FOR UPDATE OF d SKIP LOCKED" if connections[using].vendor == "postgresql" else ""
     sql = f"""
         SELECT {reading.columns} FROM {delivery} d
         LEFT JOIN {confirmation} c ON c.id = d.confirmation_id
         LEFT JOIN {hit} h ON h.id = c.hit_id
         LEFT JOIN {event} e ON e.id = d.event
         LEFT JOIN {head} l ON l.id = {EventLog.SINGLETON}
-        WHERE {"d.id = ANY(%s)" if is_postgres else "d.id IN (SELECT value FROM json_each(%s))"}
-        AND d.state = %s AND d.due_at <= %s {"FOR UPDATE OF d SKIP LOCKED" if is_postgres else ""}
+        WHERE {bulk.one_of("d.id", using=using)} AND d.state = %s AND d.due_at <= %s {lock}
     """  # noqa: S608 - names of our own
     return reading, sql
 
@@ -187,12 +185,12 @@ def _mark(rows: Iterable[Row], owned: Mapping[int, Endpoint]) -> None:
 
 def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[str, ...]]:
     """Return the secrets that sign, newest first, and note that they are used."""
-    connection = connections[alias()]
-    reading, sql = _signing(connection.alias)
-    keys = list(subscriptions)
-    asked = keys if connection.vendor == "postgresql" else json.dumps(keys)
+    using = alias()
+    reading, sql = _signing(using)
+    connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [asked, connection.ops.adapt_datetimefield_value(now)])
+        keys = bulk.keys(subscriptions, using=using)
+        cursor.execute(sql, [keys, connection.ops.adapt_datetimefield_value(now)])
         rows = cursor.fetchall()
     found: dict[int, tuple[str, ...]] = {}
     stale = []
@@ -202,7 +200,7 @@ def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[
         if last_used_at is None or last_used_at < now - USED_EVERY:
             stale.append(row["id"])
     if stale:
-        SigningSecret.objects.using(alias()).filter(pk__in=stale).update(last_used_at=now)
+        SigningSecret.objects.using(using).filter(pk__in=stale).update(last_used_at=now)
     return found
 
 
@@ -213,10 +211,9 @@ def _signing(using: str) -> tuple[bulk.Reading, str]:
     """
     names = {"id": "id", "subscription": "subscription_id", "value": "value", "last_used_at": "last_used_at"}
     reading = bulk.Reading({name: ("s", SigningSecret, column) for name, column in names.items()}, using=using)
-    is_postgres = connections[using].vendor == "postgresql"
     sql = f"""
         SELECT {reading.columns} FROM {SigningSecret._meta.db_table} s
-        WHERE s.subscription_id {"= ANY(%s)" if is_postgres else "IN (SELECT value FROM json_each(%s))"}
+        WHERE {bulk.one_of("s.subscription_id", using=using)}
         AND (s.expires_at IS NULL OR s.expires_at > %s) ORDER BY s.created_at DESC, s.id DESC
     """  # noqa: S608 - names of our own
     return reading, sql

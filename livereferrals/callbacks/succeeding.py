@@ -6,7 +6,6 @@ it was started, but for an erasure. What it writes is what `settling` would.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -139,10 +138,8 @@ def _lock(deliveries: list[uuid.UUID]) -> dict[tuple[uuid.UUID, uuid.UUID], bool
     """Lock those that are `sending`; return by key and lease whether their data were erased."""
     using = alias()
     reading, sql = _locking(using)
-    is_postgres = connections[using].vendor == "postgresql"
-    keys = deliveries if is_postgres else json.dumps([delivery.hex for delivery in deliveries])
     with connections[using].cursor() as cursor:
-        cursor.execute(sql, [keys, DeliveryState.SENDING])
+        cursor.execute(sql, [bulk.keys(deliveries, using=using), DeliveryState.SENDING])
         found = cursor.fetchall()
     keys_of = reading.rows(row[:-1] for row in found)
     return {
@@ -155,10 +152,9 @@ def _locking(using: str) -> tuple[bulk.Reading, str]:
     """Return how the answer of the statement of `_lock` is read, and the statement."""
     columns = {"id": ("d", Delivery, "id"), "lease_token": ("d", Delivery, "lease_token")}
     reading = bulk.Reading(columns, using=using)
-    is_postgres = connections[using].vendor == "postgresql"
+    lock = "FOR UPDATE OF d" if connections[using].vendor == "postgresql" else ""
     sql = f"""
         SELECT {reading.columns}, d.payload IS NULL FROM {Delivery._meta.db_table} d
-        WHERE {"d.id = ANY(%s)" if is_postgres else "d.id IN (SELECT value FROM json_each(%s))"}
-        AND d.state = %s {"FOR UPDATE OF d" if is_postgres else ""}
+        WHERE {bulk.one_of("d.id", using=using)} AND d.state = %s {lock}
     """  # noqa: S608 - names of our own
     return reading, sql

@@ -11,13 +11,16 @@ gets is what Django would have written.
 from __future__ import annotations
 
 import json
-from functools import lru_cache, reduce
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, models
 
+from livereferrals.events.converting import converter
+
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -72,7 +75,7 @@ class Reading:
         self._converts = []
         for name, (_, model, attribute) in columns.items():
             field = next(field for field in model._meta.concrete_fields if field.attname == attribute)
-            if (convert := _reconvert(field, connection)) is not None:
+            if not isinstance(field, models.JSONField) and (convert := converter(field, connection)) is not None:
                 self._converts.append((name, convert))
 
     def rows(self, found: Iterable[Sequence[Any]]) -> Iterator[dict[str, Any]]:
@@ -85,17 +88,18 @@ class Reading:
             yield values
 
 
-def _reconvert(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:
-    """Return what makes Python's value of what the database gives, if it is none by itself."""
-    target: models.Field[Any, Any] = field.target_field if isinstance(field, models.ForeignKey) else field
-    if isinstance(target, models.JSONField):
-        return None
-    column = target.get_col(target.model._meta.db_table)
-    # The field's own too: a host may have put encryption into one.
-    converts = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
-    if not converts:
-        return None
-    return lambda value: reduce(lambda found, convert: convert(found, None, connection), converts, value)
+def one_of(column: str, *, using: str) -> str:
+    """Return the condition that a column holds one of many keys; `keys` makes its parameter."""
+    is_postgres = connections[using].vendor == "postgresql"
+    among = "= ANY(%s)" if is_postgres else "IN (SELECT value FROM json_each(%s))"
+    return f"{column} {among}"
+
+
+def keys(values: Iterable[int] | Iterable[uuid.UUID], *, using: str) -> list[int | uuid.UUID] | str:
+    """Return many keys as the one parameter of `one_of`."""
+    if connections[using].vendor == "postgresql":
+        return list(values)
+    return json.dumps([value if isinstance(value, int) else value.hex for value in values])
 
 
 def _convert(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> Callable[[Any], Any] | None:

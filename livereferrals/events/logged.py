@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections
 
+from livereferrals.events.converting import converter
 from livereferrals.events.models import Event
 
 if TYPE_CHECKING:
@@ -52,20 +53,6 @@ def logged(rows: Iterable[Sequence[Any]], *, using: str) -> list[Logged]:
 @lru_cache(maxsize=8)
 def _converters(using: str) -> list[tuple[int, Callable[[Any], Any]]]:
     """Return what Django makes of the values of each column, where it makes something of them."""
-    connection = connections[using]
-    found = []
-    for place, name in enumerate(Logged._fields):
-        column = Event._meta.get_field(name).get_col(Event._meta.db_table)  # type: ignore[union-attr] # all are columns
-        steps = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
-        if steps:
-            found.append((place, _chain(steps, column, using)))
-    return found
-
-
-def _chain(steps: list[Any], column: Any, using: str) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        for step in steps:
-            value = step(value, column, connections[using])
-        return value
-
-    return convert
+    fields = [Event._meta.get_field(name) for name in Logged._fields]
+    found = [(place, converter(field, connections[using])) for place, field in enumerate(fields)]  # type: ignore[arg-type] # all are columns
+    return [(place, convert) for place, convert in found if convert is not None]
