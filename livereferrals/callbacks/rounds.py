@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +15,7 @@ from livereferrals.callbacks.owning import Known
 from livereferrals.callbacks.progress import Progress
 from livereferrals.callbacks.serving import Board
 from livereferrals.callbacks.setting_aside import is_about_data, settle_one_by_one
+from livereferrals.callbacks.timetable import Timetable
 from livereferrals.events import publisher
 
 if TYPE_CHECKING:
@@ -30,16 +30,10 @@ if TYPE_CHECKING:
     from livereferrals.callbacks.threads import WorkThread
     from livereferrals.callbacks.turns import Turn
 
-POLL_S: Final = 1.0  # how often a worker looks by itself when no hint comes
-SHORTEST_POLL_S: Final = 0.02
-"""A hint comes for every transaction that owes something; one look serves all of this time."""
-LOOKS_SHARE: Final = 8
-"""A busy worker waits so many times as long as a look takes: it looks around for a ninth of its time at most."""
 BUSY_RESULTS: Final = 16  # in one turn make it a busy one: then what is new can wait for the next look
 HOUSEKEEPING_S: Final = 10.0
 BATCH: Final = 100  # results in one turn at most
 BUSY_S: Final = 0.2  # pause before a row that somebody else has locked is tried again
-MOST_DUES: Final = 1000
 
 
 class Rounds:
@@ -70,10 +64,7 @@ class Rounds:
         self._results: list[Result] = []
         self._unsent: dict[uuid.UUID, tuple[int, uuid.UUID]] = {}
         """Started and not sent: the endpoint and its lease, by delivery."""
-        self._dues: list[float] = []
-        self._look_at = 0.0
-        self._looked_at = self._look_s = 0.0
-        """When the last look began, and how long it took."""
+        self._timetable = Timetable()
         self._settled = 0
         self._cleaned_at = float("-inf")
         self._was_full = self._is_busy = False
@@ -100,16 +91,14 @@ class Rounds:
             return BUSY_S
         if self._results or (self._board.free_slots and self._board.wishes(now=time.monotonic())):
             return 0.0
-        next_due = self._dues[0] if self._dues else float("inf")
-        return max(0.0, min(self._look_at, next_due) - time.monotonic())
+        return max(0.0, self._timetable.next_at - time.monotonic())
 
     async def round(self, *, is_hinted: bool) -> None:
         """Look for work if it is time, write and start what there is, give back what is done."""
         now = time.monotonic()
         if is_hinted:
-            pause = LOOKS_SHARE * self._look_s if self._settled >= BUSY_RESULTS else 0.0
-            self._look_at = min(self._look_at, self._looked_at + max(SHORTEST_POLL_S, pause))
-        if now >= self._look_at or (self._dues and now >= self._dues[0]) or (self._was_full and self._board.room > 0):
+            self._timetable.hint(is_busy=self._settled >= BUSY_RESULTS)
+        if now >= self._timetable.next_at or (self._was_full and self._board.room > 0):
             await self._look(now)
         elif more := self._board.hungry(only_more=True):
             await self._read(more)
@@ -140,8 +129,7 @@ class Rounds:
     # --- finding --------------------------------------------------------------------------------------------------------
 
     async def _look(self, now: float) -> None:
-        while self._dues and self._dues[0] <= now:
-            heapq.heappop(self._dues)
+        self._timetable.begin(now=now)
         faults.reach(faults.Point.LOOKING)
         await self._database.call(publisher.publish_left_behind)
         room, failing = self._board.room, self._board.room_for_failing
@@ -154,7 +142,7 @@ class Rounds:
         await self._read(self._board.hungry())
         await self._read_tests()
         # Not before it went well: else the next round has nothing to do, and looks like a database that is back.
-        self._looked_at, self._look_at, self._look_s = now, now + POLL_S, time.monotonic() - now
+        self._timetable.end(began=now, now=time.monotonic())
         if self._board.room <= 0:
             others_wait = await self._database.call(lambda: leasing.is_anything_waiting(only=self._only))
             self._board.let_go(now=time.monotonic(), others_wait=others_wait)
@@ -247,10 +235,9 @@ class Rounds:
     def _remember_dues(self, done: Turn) -> None:
         if done.now is None:
             return
-        gates = (stand.gate_until for stand in done.stands.values() if stand.gate_until is not None)
-        for moment in (*done.next_due, *gates):
-            if moment > done.now and len(self._dues) < MOST_DUES:
-                heapq.heappush(self._dues, time.monotonic() + (moment - done.now).total_seconds())
+        now, gates = time.monotonic(), (stand.gate_until for stand in done.stands.values())
+        ahead = ((moment - done.now).total_seconds() for moment in (*done.next_due, *gates) if moment is not None)
+        self._timetable.remember(now + wait_s for wait_s in ahead if wait_s > 0)
 
     async def _put_back(self) -> None:
         if not self._unsent:
