@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from livereferrals.tracking.models.confirmations import Confirmation, Reversal, ReversalReason
-from livereferrals.tracking.models.partners import LinkOwner, LinkQuerySet, Partner, ReferralLink, validate_identifier
+from livereferrals.tracking.models.owned import LinkOwner, LinkQuerySet
+from livereferrals.tracking.models.partners import Partner, ReferralLink, validate_identifier
 from livereferrals.tracking.models.visitors import Device, HitQuerySet, Origin, ReferralHit, Visitor
 
 __all__ = [

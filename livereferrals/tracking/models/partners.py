@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import IntegrityError, models, router, transaction
+from django.db import models
 from django.db.models import Q
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.translation import gettext_lazy as _
@@ -17,11 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from livereferrals import conf, ids
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.tracking import targets
+from livereferrals.tracking.models.drawing import insert_drawn
+from livereferrals.tracking.models.owned import LinkOwner, LinkQuerySet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from django.http import HttpRequest
 
 IDENTIFIER = r"[\w-]{1,50}"
@@ -94,39 +92,7 @@ class Partner(models.Model):
                 identifier=self.uid, partner=self, owner=LinkOwner.PARTNER, home=True, name="Home"
             )
 
-        _insert_drawn(self, "uid", drawn=self._drawn, insert=insert)
-
-
-class LinkOwner(models.TextChoices):
-    """Whom a link belongs to; kept when the user is deleted, so that the link is known to be nobody's (L-63)."""
-
-    PARTNER = "partner", _("partner")
-    USER = "user", _("user")
-    HOUSE = "house", _("house")
-
-
-class LinkQuerySet(models.QuerySet["ReferralLink"]):
-    """Named filters over links."""
-
-    def followable(self, now: datetime) -> LinkQuerySet:
-        """Return the links whose following makes a hit at this time."""
-        has_begun = Q(starts_at__isnull=True) | Q(starts_at__lte=now)
-        goes_on = Q(expires_at__isnull=True) | Q(expires_at__gt=now)
-        is_owned = Q(owner=LinkOwner.HOUSE) | Q(partner__active=True) | Q(owner=LinkOwner.USER, user__is_active=True)
-        return self.filter(has_begun, goes_on, is_owned, disabled=False)
-
-    def for_user(self, user: Any) -> ReferralLink:
-        """Return the user's link, made at first use; of several the oldest (L-60).
-
-        One query, or one transaction that holds the user's row: two calls at once give one link.
-        """
-        mine = self.filter(owner=LinkOwner.USER, user=user).order_by("created_at", "pk")
-        if (found := mine.first()) is not None:
-            return found
-        users = get_user_model()._base_manager.using(self.db).select_for_update(no_key=True)
-        with transaction.atomic(using=self.db):
-            users.get(pk=user.pk)
-            return mine.first() or self.create(user=user)
+        insert_drawn(self, "uid", drawn=self._drawn, insert=insert, is_taken=_is_taken)
 
 
 class ReferralLink(models.Model):
@@ -220,7 +186,7 @@ class ReferralLink(models.Model):
         def insert() -> None:
             super(ReferralLink, self).save(*args, **kwargs)
 
-        _insert_drawn(self, "identifier", drawn=self._drawn, insert=insert)
+        insert_drawn(self, "identifier", drawn=self._drawn, insert=insert, is_taken=_is_taken)
 
     def get_absolute_url(self) -> str:
         """Return the link's path; without `livereferrals.urls` the start page's with the parameter that names links.
@@ -279,21 +245,6 @@ def _own_site() -> targets.Site:
     return targets.Site(
         host=host.partition("/")[0], secure=scheme == "https", allowed_hosts=conf.settings.ALLOWED_REDIRECT_HOSTS
     )
-
-
-def _insert_drawn(row: Partner | ReferralLink, name: str, *, drawn: str | None, insert: Callable[[], None]) -> None:
-    """Insert a row; where its `name` was drawn by chance and is taken, draw again (L-07). An own choice is not changed."""
-    while True:
-        try:
-            with transaction.atomic(using=router.db_for_write(type(row), instance=row)):
-                return insert()
-        except IntegrityError:
-            if drawn is None or getattr(row, name) != drawn or not _is_taken(drawn):
-                raise
-        drawn = ids.random_identifier()
-        setattr(row, name, drawn)
-        row._state.adding = True
-        row.pk = None if isinstance(row, Partner) else row.pk
 
 
 def _is_taken(value: str) -> bool:
