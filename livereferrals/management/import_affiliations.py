@@ -18,11 +18,7 @@ HELP: Final = (
     "Import the partners, subscriptions and visitors of django-affiliate-tracking 0.12 from its tables. May be stopped and "
     "run again at any time. Example: manage.py livereferrals import-affiliations --dry-run"
 )
-TABLES: Final = {
-    partners.TABLE: partners.COLUMNS,
-    subscriptions.TABLE: subscriptions.COLUMNS,
-    affiliate_visitors.TABLE: affiliate_visitors.COLUMNS,
-}
+TABLES: Final = (partners.OLD, subscriptions.OLD, affiliate_visitors.OLD)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

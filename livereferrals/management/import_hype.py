@@ -18,7 +18,7 @@ HELP: Final = (
     "Import the links and hits of django-hype 1.0 from its tables. May be stopped and run again at any time. "
     "Example: manage.py livereferrals import-hype --dry-run"
 )
-TABLES: Final = {hype_links.TABLE: hype_links.COLUMNS, hype_hits.TABLE: hype_hits.COLUMNS}
+TABLES: Final = (hype_links.OLD, hype_hits.OLD)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -64,29 +64,17 @@ def handle(options: dict[str, Any], stdout: OutputWrapper) -> None:
 
 
 def _hype(found: Undoing) -> Sequence[Stage]:
-    source, using = found.source, found.using
-
     def made_of_hits(rows: Sequence[OldHit]) -> Q:
         return Q(pk__in=[row.uuid for row in rows])
 
     def made_of_links(rows: Sequence[OldLink]) -> QuerySet[Any]:
         created = ((row.id, found.moments.read(row.created)) for row in rows)
         pks = [lasting_uuid(moment, hype_links.TABLE, pk) for pk, moment in created if moment is not None]
-        return ReferralLink.objects.using(using).filter(pk__in=pks)
+        return ReferralLink.objects.using(found.using).filter(pk__in=pks)
 
     return [
-        undoing.Hits(
-            undoing=found,
-            table=hype_hits.TABLE,
-            rows=lambda: source.batches(hype_hits.READING, hype_hits.OldHit),
-            of_rows=made_of_hits,
-        ),
-        undoing.Others(
-            undoing=found,
-            table=hype_links.TABLE,
-            rows=lambda: source.batches(hype_links.READING, hype_links.OldLink),
-            of_rows=made_of_links,
-        ),
+        undoing.Hits(undoing=found, old=hype_hits.OLD, of_rows=made_of_hits),
+        undoing.Others(undoing=found, old=hype_links.OLD, of_rows=made_of_links),
     ]
 
 
@@ -112,25 +100,9 @@ def _affiliations(found: Undoing) -> Sequence[Stage]:
         return {ReferralLink: Q(home=True) & ~Q(pk__in=held), Subscription: Q(pk__in=subscribed)}
 
     return [
-        undoing.Hits(
-            undoing=found,
-            table=affiliate_visitors.TABLE,
-            rows=lambda: source.batches(affiliate_visitors.READING, affiliate_visitors.OldVisitor),
-            of_rows=made_of_visitors,
-        ),
-        undoing.Others(
-            undoing=found,
-            table=subscriptions.TABLE,
-            rows=lambda: source.batches(subscriptions.READING, subscriptions.OldSubscription),
-            of_rows=made_of_subscriptions,
-        ),
-        undoing.Others(
-            undoing=found,
-            table=partners.TABLE,
-            rows=lambda: source.batches(partners.READING, partners.OldPartner),
-            of_rows=made_of_partners,
-            but=parts_of_partners,
-        ),
+        undoing.Hits(undoing=found, old=affiliate_visitors.OLD, of_rows=made_of_visitors),
+        undoing.Others(undoing=found, old=subscriptions.OLD, of_rows=made_of_subscriptions),
+        undoing.Others(undoing=found, old=partners.OLD, of_rows=made_of_partners, but=parts_of_partners),
     ]
 
 

@@ -167,7 +167,7 @@ def test_hits_are_read_in_the_order_of_time(hype: None, monkeypatch: pytest.Monk
     link = hype_link()
     times = [BEGAN + timedelta(hours=number // 10) for number in range(40)]
     add_all("hype_referralhit", [hype_hit_values(link, created=at) for at in reversed(times)])
-    reading = source.Source(alias="default").batches(hype_hits.READING, hype_hits.OldHit)
+    reading = source.Source(alias="default").batches(hype_hits.OLD)
     found = [(str(row.created), str(row.uuid)) for rows in reading for row in rows]
     assert found == sorted(found)
     assert len(set(found)) == len(found) == 40

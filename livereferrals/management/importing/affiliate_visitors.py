@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from livereferrals.management.importing import partners, people, said, subscriptions
 from livereferrals.management.importing.batch import Batch, Confirmations, Place
 from livereferrals.management.importing.lasting_ids import lasting_uuid
-from livereferrals.management.importing.source import Reading
+from livereferrals.management.importing.source import Reading, Table
 from livereferrals.tracking import judging
 from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from livereferrals.dashboard.models import RollupState
@@ -48,6 +48,9 @@ class OldVisitor(NamedTuple):
     uid: str | None
 
 
+OLD: Final = Table(name=TABLE, columns=COLUMNS, reading=READING, row=OldVisitor)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     """What was looked up for a batch."""
@@ -66,19 +69,13 @@ class Around:
 class Visitors:
     """The stage of visitors."""
 
+    old = OLD
+
     def __init__(self, job: Job, *, partners: Partners) -> None:
         self._job = job
         self._partners = partners
         self.tally = job.report.tally(TABLE, becomes="visitors, each with its hit")
         self._confirmations = Confirmations(job, job.report.tally(f"{TABLE}.successful_on", becomes="confirmations"))
-
-    def total(self) -> int:
-        """Return how many rows there are."""
-        return self._job.source.count(TABLE, since="referred_on")
-
-    def batches(self) -> Iterable[Sequence[OldVisitor]]:
-        """Give the old rows."""
-        return self._job.source.batches(READING, OldVisitor)
 
     def take(self, rows: Sequence[OldVisitor], state: RollupState | None) -> None:
         """Import some visitors. The number of statements does not depend on the number of rows."""
@@ -87,13 +84,7 @@ class Visitors:
         batch = Batch()
         for row in rows:
             self._take(row, hit_id=ids.get(row.id), around=around, batch=batch)
-        batch.settle(
-            state,
-            using=self._job.using,
-            now=self._job.moments.now,
-            hits=self.tally,
-            confirmations=self._confirmations.tally,
-        )
+        batch.settle(state, job=self._job, hits=self.tally, confirmations=self._confirmations.tally)
 
     def _look_around(self, rows: Sequence[OldVisitor], ids: Mapping[int, uuid.UUID]) -> Around:
         using = self._job.using

@@ -57,9 +57,7 @@ class Batch:
         self.confirmations.append(made)
         self.happened.append(totals.of_confirmation(made, link=hit.link_id, partner=place.uid or ""))
 
-    def settle(
-        self, state: RollupState | None, *, using: str, now: datetime, hits: Tally, confirmations: Tally
-    ) -> None:
+    def settle(self, state: RollupState | None, *, job: Job, hits: Tally, confirmations: Tally) -> None:
         """Write the rows and count them; in a dry run, without the lock, count what would be written.
 
         Four statements and those of the totals, whatever the number of rows; two for each hit claimed since.
@@ -68,13 +66,14 @@ class Batch:
             hits.imported += len(self.hits)
             confirmations.imported += len(self.confirmations)
             return
+        using = job.using
         writing.insert(list(self.visitors.values()), using=using)
         hits.imported += writing.insert(self.hits, using=using)
         confirmations.imported += writing.insert(self.confirmations, using=using)
         if self.belated:
             ReferralHit.objects.using(using).bulk_update(self.belated, ["confirmed_at"])
         for hit in self.claimed:
-            _claim(hit, at=now, using=using)
+            _claim(hit, at=job.moments.now, using=using)
         totals.add(self.happened, state=state, using=using)
 
 

@@ -11,12 +11,12 @@ from livereferrals.management.importing import hype_links, people, said
 from livereferrals.management.importing.batch import Batch, Confirmations, Place
 from livereferrals.management.importing.hype_links import Known, OldLink
 from livereferrals.management.importing.lasting_ids import lasting_uuid
-from livereferrals.management.importing.source import Reading
+from livereferrals.management.importing.source import Reading, Table
 from livereferrals.tracking import judging
 from livereferrals.tracking.models import Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from livereferrals.dashboard.models import RollupState
@@ -86,6 +86,9 @@ class OldHit(NamedTuple):
         )
 
 
+OLD: Final = Table(name=TABLE, columns=COLUMNS, reading=READING, row=OldHit)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     """What was looked up for a batch."""
@@ -103,6 +106,8 @@ class Around:
 class Hits:
     """The stage of hits."""
 
+    old = OLD
+
     def __init__(self, job: Job, *, links: Links) -> None:
         self._job = job
         self._links = links
@@ -111,27 +116,13 @@ class Hits:
             job, job.report.tally(f"{TABLE}.confirmed", becomes=f"confirmations of {job.trigger!r}")
         )
 
-    def total(self) -> int:
-        """Return how many rows there are."""
-        return self._job.source.count(TABLE, since="created")
-
-    def batches(self) -> Iterable[Sequence[OldHit]]:
-        """Give the old rows."""
-        return self._job.source.batches(READING, OldHit)
-
     def take(self, rows: Sequence[OldHit], state: RollupState | None) -> None:
         """Import some hits. The number of statements does not depend on the number of rows."""
         around = self._look_around(rows)
         batch = Batch()
         for row in rows:
             self._take(row, around=around, batch=batch)
-        batch.settle(
-            state,
-            using=self._job.using,
-            now=self._job.moments.now,
-            hits=self.tally,
-            confirmations=self._confirmations.tally,
-        )
+        batch.settle(state, job=self._job, hits=self.tally, confirmations=self._confirmations.tally)
 
     def _look_around(self, rows: Sequence[OldHit]) -> Around:
         job = self._job

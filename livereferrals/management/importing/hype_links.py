@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from livereferrals import ids
 from livereferrals.management.importing import people, writing
 from livereferrals.management.importing.lasting_ids import lasting_uuid
-from livereferrals.management.importing.source import Reading
+from livereferrals.management.importing.source import Reading, Table
 from livereferrals.tracking.links import WELL_FORMED
 from livereferrals.tracking.models import LinkOwner, Partner, ReferralLink
 
@@ -41,6 +41,9 @@ class OldLink(NamedTuple):
     updated: Any
 
 
+OLD: Final = Table(name=TABLE, columns=COLUMNS, reading=READING, row=OldLink)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What a hit needs to know of its link."""
@@ -53,18 +56,12 @@ class Known:
 class Links:
     """The stage of links, and the place where hits find theirs."""
 
+    old = OLD
+
     def __init__(self, job: Job) -> None:
         self._job = job
         self._beside_partners = job.source.has(OTHER_PARTNERS)
         self.tally = job.report.tally(TABLE, becomes="links")
-
-    def total(self) -> int:
-        """Return how many rows there are."""
-        return self._job.source.count(TABLE)
-
-    def batches(self) -> Iterable[Sequence[OldLink]]:
-        """Give the old rows."""
-        return self._job.source.batches(READING, OldLink)
 
     def take(self, rows: Sequence[OldLink], state: RollupState | None) -> None:
         """Import some links. Five queries at most, one of them a write."""

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from livereferrals.management.importing.source import Reading
+from livereferrals.management.importing.source import Reading, Table
 from livereferrals.tracking import kept
 from livereferrals.tracking.links import WELL_FORMED
 from livereferrals.tracking.models import Partner, ReferralLink
@@ -34,6 +34,9 @@ class OldPartner(NamedTuple):
     active: Any
 
 
+OLD: Final = Table(name=TABLE, columns=COLUMNS, reading=READING, row=OldPartner)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What hits and subscriptions need to know of a partner."""
@@ -50,17 +53,11 @@ class Known:
 class Partners:
     """The stage of partners, and the place where their rows find them."""
 
+    old = OLD
+
     def __init__(self, job: Job) -> None:
         self._job = job
         self.tally = job.report.tally(TABLE, becomes="partners, each with its home link")
-
-    def total(self) -> int:
-        """Return how many rows there are."""
-        return self._job.source.count(TABLE)
-
-    def batches(self) -> Iterable[Sequence[OldPartner]]:
-        """Give the old rows."""
-        return self._job.source.batches(READING, OldPartner)
 
     def take(self, rows: Sequence[OldPartner], state: RollupState | None) -> None:
         """Import some partners. Two queries, and some for each new one: partners are few, and each comes with its link."""

@@ -20,12 +20,13 @@ from livereferrals.management.progress import Output
 from livereferrals.tracking.models import ReferralHit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from django.core.management.base import OutputWrapper
 
     from livereferrals.dashboard.models import RollupState
     from livereferrals.management.importing.reporting import Tally
+    from livereferrals.management.importing.source import Table
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +53,9 @@ class Stage(Protocol):
 
     tally: Tally
 
-    def total(self) -> int:
-        """Return how many rows there are."""
-
-    def batches(self) -> Iterable[Sequence[Any]]:
-        """Give the old rows."""
+    @property
+    def old(self) -> Table[Any]:
+        """Which one."""
 
     def take(self, rows: Sequence[Any], state: RollupState | None) -> None:
         """Import some rows, in the transaction that holds the lock; without a lock, say what would become of them."""
@@ -66,7 +65,7 @@ def run(
     options: Mapping[str, Any],
     stdout: OutputWrapper,
     *,
-    tables: Mapping[str, Collection[str]],
+    tables: Collection[Table[Any]],
     package: str,
     stages: Callable[[Job], Sequence[Stage]],
 ) -> None:
@@ -110,8 +109,8 @@ def _job(options: Mapping[str, Any], output: Output) -> Job:
 
 
 def _run_stage(stage: Stage, *, job: Job, output: Output, pause_s: float) -> None:
-    output.begin(stage.tally.table, total=stage.total())
-    for rows in stage.batches():
+    output.begin(stage.old.name, total=job.source.count(stage.old))
+    for rows in job.source.batches(stage.old):
         stage.tally.read += len(rows)
         if job.dry_run:
             stage.take(rows, None)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from django.core.management.base import CommandError
 from django.db import connections
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime, tzinfo
 
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -37,6 +38,18 @@ class Reading(NamedTuple):
     """The table, as the statement names it, if its keys are drawn by chance: its rows are read in the order of `since`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Generic[Row]):
+    """A table of the old package."""
+
+    name: str
+    columns: Collection[str]
+    """What it is known by."""
+    reading: Reading
+    row: type[Row]
+    """What the statement that reads it gives."""
+
+
 class Source:
     """A database with the old tables."""
 
@@ -44,39 +57,40 @@ class Source:
         self._connection = connections[alias]
         self._since = since
 
-    def require(self, tables: Mapping[str, Collection[str]], *, package: str) -> None:
+    def require(self, tables: Collection[Table[Any]], *, package: str) -> None:
         """Look whether the tables are there, with these columns.
 
         Raises:
             CommandError: one is missing.
         """
         there = self._tables()
-        if missing := [table for table in tables if table not in there]:
+        if missing := [table.name for table in tables if table.name not in there]:
             raise CommandError(
                 f"There are no tables of {package} in the database {self._connection.alias!r}: {', '.join(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} missing. --database names another connection of DATABASES."
             )
-        for table, columns in tables.items():
-            here = self._columns(table)
-            if absent := [column for column in columns if column not in here]:
+        for table in tables:
+            here = self._columns(table.name)
+            if absent := [column for column in table.columns if column not in here]:
                 raise CommandError(
-                    f"The table {table} has no column {', '.join(absent)}: these are not the tables of {package}."
+                    f"The table {table.name} has no column {', '.join(absent)}: these are not the tables of {package}."
                 )
 
     def has(self, table: str) -> bool:
         """Whether there is such a table."""
         return table in self._tables()
 
-    def count(self, table: str, *, since: str = "") -> int:
+    def count(self, table: Table[Any]) -> int:
         """Return how many rows a table has."""
-        where, values = self._bounds(since)
-        return int(self._fetch(f"SELECT COUNT(*) FROM {table}{where}", values)[0][0])  # noqa: S608 - names of our own
+        where, values = self._bounds(table.reading.since.rpartition(".")[2])
+        return int(self._fetch(f"SELECT COUNT(*) FROM {table.name}{where}", values)[0][0])  # noqa: S608 - names of our own
 
-    def batches(self, reading: Reading, row: type[Row]) -> Iterator[list[Row]]:
+    def batches(self, table: Table[Row]) -> Iterator[list[Row]]:
         """Give the rows in the order of their key or time, some at a time; what comes in meanwhile may be among them."""
+        reading = table.reading
         found = self._in_time(reading) if reading.in_time else self._by_key(reading)
         for rows in found:
-            yield [row(*each) for each in rows]
+            yield [table.row(*each) for each in rows]
 
     def _by_key(self, reading: Reading) -> Iterator[list[tuple[Any, ...]]]:
         last: list[Any] = []

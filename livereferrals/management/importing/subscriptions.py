@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from livereferrals.callbacks import checking
 from livereferrals.callbacks.models import Endpoint, EndpointState, Method, SigningSecret, Subscription
 from livereferrals.management.importing import partners
-from livereferrals.management.importing.source import Reading
+from livereferrals.management.importing.source import Reading, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from livereferrals.dashboard.models import RollupState
     from livereferrals.management.importing.partners import Known, Partners
@@ -41,21 +41,18 @@ class OldSubscription(NamedTuple):
     used: int
 
 
+OLD: Final = Table(name=TABLE, columns=COLUMNS, reading=READING, row=OldSubscription)
+
+
 class Subscriptions:
     """The stage of subscriptions."""
+
+    old = OLD
 
     def __init__(self, job: Job, *, partners: Partners) -> None:
         self._job = job
         self._partners = partners
         self.tally = job.report.tally(TABLE, becomes="subscriptions")
-
-    def total(self) -> int:
-        """Return how many rows there are."""
-        return self._job.source.count(TABLE)
-
-    def batches(self) -> Iterable[Sequence[OldSubscription]]:
-        """Give the old rows."""
-        return self._job.source.batches(READING, OldSubscription)
 
     def take(self, rows: Sequence[OldSubscription], state: RollupState | None) -> None:
         """Import some subscriptions; an archived one is there, too. Five statements."""

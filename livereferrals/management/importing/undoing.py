@@ -27,12 +27,13 @@ from livereferrals.management.progress import Output
 from livereferrals.tracking.models import Confirmation, Origin, ReferralHit, Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from django.core.management.base import OutputWrapper
     from django.db.models import Model, QuerySet
 
     from livereferrals.dashboard.models import RollupState
+    from livereferrals.management.importing.source import Table
     from livereferrals.management.importing.totals import Happened
 
 IMPORTED: Final = Q(origin=Origin.IMPORT)
@@ -80,14 +81,8 @@ class Stage(Protocol):
     """One old table."""
 
     @property
-    def table(self) -> str:
-        """Its name."""
-
-    def total(self) -> int:
-        """Return how many rows there are."""
-
-    def batches(self) -> Iterable[Sequence[Any]]:
-        """Give the old rows."""
+    def old(self) -> Table[Any]:
+        """Which one."""
 
     def look(self, rows: Sequence[Any]) -> None:
         """Note what refers to what was made of these rows."""
@@ -101,19 +96,9 @@ class Hits:
     """The stage of hits, with their confirmations and visitors."""
 
     undoing: Undoing
-    table: str
-    rows: Callable[[], Iterable[Sequence[Any]]]
-    """Gives the old rows."""
+    old: Table[Any]
     of_rows: Callable[[Sequence[Any]], Q]
     """Says which hits were made of some."""
-
-    def total(self) -> int:
-        """Return how many rows there are."""
-        return self.undoing.source.count(self.table)
-
-    def batches(self) -> Iterable[Sequence[Any]]:
-        """Give the old rows."""
-        return self.rows()
 
     def look(self, rows: Sequence[Any]) -> None:
         """Note what refers to hits, confirmations and visitors."""
@@ -173,21 +158,11 @@ class Others:
     """The stage of a table that became rows of one model: links, subscriptions or partners."""
 
     undoing: Undoing
-    table: str
-    rows: Callable[[], Iterable[Sequence[Any]]]
-    """Gives the old rows."""
+    old: Table[Any]
     of_rows: Callable[[Sequence[Any]], QuerySet[Any]]
     """Returns what was made of some."""
     but: Callable[[Sequence[Any]], Mapping[type[Model], Q]] = lambda _: {}
     """Returns what goes along with it, beside what always does."""
-
-    def total(self) -> int:
-        """Return how many rows there are."""
-        return self.undoing.source.count(self.table)
-
-    def batches(self) -> Iterable[Sequence[Any]]:
-        """Give the old rows."""
-        return self.rows()
 
     def look(self, rows: Sequence[Any]) -> None:
         """Note what refers to them; imported hits will be gone."""
@@ -204,7 +179,7 @@ def run(
     options: Mapping[str, Any],
     stdout: OutputWrapper,
     *,
-    tables: Mapping[str, Collection[str]],
+    tables: Collection[Table[Any]],
     package: str,
     stages: Callable[[Undoing], Sequence[Stage]],
 ) -> None:
@@ -221,23 +196,24 @@ def run(
     chosen = stages(undoing)
     try:
         for stage in chosen:
-            _each_batch(stage, stage.look, doing="Looking at", output=output)
+            _each_batch(stage, stage.look, source=source, doing="Looking at", output=output)
         if not undoing.held and not options["dry_run"]:
             rollups.advance()
             for stage in chosen:
-                _each_batch(
-                    stage, partial(_take_back, stage, undoing, options["pause"]), doing="Taking back", output=output
-                )
+                take_back = partial(_take_back, stage, undoing, options["pause"])
+                _each_batch(stage, take_back, source=source, doing="Taking back", output=output)
             _settle(undoing)
     finally:
         output.end()
     _report(undoing, output, is_dry=options["dry_run"])
 
 
-def _each_batch(stage: Stage, act: Callable[[Sequence[Any]], None], *, doing: str, output: Output) -> None:
-    output.begin(f"{doing} {stage.table}", total=stage.total())
+def _each_batch(
+    stage: Stage, act: Callable[[Sequence[Any]], None], *, source: Source, doing: str, output: Output
+) -> None:
+    output.begin(f"{doing} {stage.old.name}", total=source.count(stage.old))
     done = 0
-    for rows in stage.batches():
+    for rows in source.batches(stage.old):
         act(rows)
         done += len(rows)
         output.progress(done)
