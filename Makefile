@@ -88,8 +88,8 @@ docs: $(VENV)/installed-dev ## Build the documentation as a site: build/docs/ind
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --write-all --doctree-dir build/doctrees docs build/docs
 
 .PHONY: matrix
-matrix: $(VENV)/installed-matrix ## Run the core of the tests on each Python at hand, with each Django: ONLY="core-3.12(django='6.0')"
-	$(BIN)/nox --noxfile tests/noxfile.py $(if $(ONLY),--session "$(ONLY)")
+matrix: $(VENV)/installed-matrix ## Run the core of the tests on each Python at hand, with each Django: ONLY="core-3.12(django='6.0')" TESTS=
+	$(BIN)/nox --noxfile tests/noxfile.py $(if $(ONLY),--session "$(ONLY)") $(if $(TESTS),-- $(TESTS))
 
 .PHONY: messages
 messages: $(VENV)/installed-dev ## Bring the translations up to date; needs GNU gettext, as nothing else does
