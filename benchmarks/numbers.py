@@ -212,14 +212,16 @@ def newest(filled: Filled) -> Iterator[Question]:
     """Give the last rows of all, of a partner, of a link."""
     from livereferrals.events.models import Event
 
-    rows = Event.objects.filter(seq__isnull=False).order_by("-seq")
+    rows = Event.objects.filter(seq__isnull=False)
     yield _last("all", rows)
     yield _last("one partner", rows.filter(partner=filled.partner))
     yield _last("one link", rows.filter(link=filled.link))
 
 
 def _last(whose: str, rows: Any) -> Question:
-    return Question(row="P20", what=f"last 50 rows of {whose}", ours=lambda: list(rows[:50].values_list()))
+    from livereferrals.dashboard.activity import newest_lines
+
+    return Question(row="P20", what=f"last 50 rows of {whose}", ours=lambda: newest_lines(rows, count=50))
 
 
 def frames() -> Iterator[Question]:

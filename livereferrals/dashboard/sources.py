@@ -146,8 +146,7 @@ def _rolled_up(span: Span, *, whose: Whose, by: By, only: Collection[Any] | None
     totals: dict[Key, Sums] = {}
     for row in adding.sums(parts, names, COLUMNS):
         key = (bucket(row[0]) if column else "", row[len(names) - 1])
-        # PostgreSQL's SUM of bigint is a numeric.
-        more = Sums(**dict(zip(COLUMNS, map(int, row[len(names) :]), strict=True)))
+        more = Sums(**dict(zip(COLUMNS, row[len(names) :], strict=True)))
         totals[key] = totals[key] + more if key in totals else more
     return totals
 

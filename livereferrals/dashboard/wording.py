@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from livereferrals.dashboard.access import Rights
+    from livereferrals.dashboard.activity import Line
     from livereferrals.dashboard.ranges import Dates
     from livereferrals.dashboard.rows import Tone
     from livereferrals.dashboard.statistics import Numbers, Step
-    from livereferrals.events.models import Event
 
 NONE = "\N{EN DASH}"
 """What stands where there is no number."""
@@ -80,12 +80,12 @@ def counters(
     return (*found, _rate(numbers.rate, before.rate if before else None))
 
 
-def event_row(event: Event, *, partner_name: str, rights: Rights) -> EventRow:
+def event_row(event: Line, *, partner_name: str, rights: Rights) -> EventRow:
     """Return the event as a row of the live list; `partner_name` is empty where there is no such partner any more."""
     # Beside a newer version, as during a deploy, there may be events of types that are not known here.
     kind = EventType(event.type) if event.type in EventType.values else None
     return EventRow(
-        seq=event.seq or 0,
+        seq=event.seq,
         type=event.type,
         label=event.type if kind is None else str(TYPES[kind]),
         time=event.occurred_at,
@@ -101,7 +101,7 @@ def event_row(event: Event, *, partner_name: str, rights: Rights) -> EventRow:
     )
 
 
-def _leads_to(event: Event, rights: Rights) -> str:
+def _leads_to(event: Line, rights: Rights) -> str:
     """Return the page of what happened, where there is one that the viewer may see."""
     if event.type == EventType.DELIVERY:
         key = event.data.get("delivery")
