@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.apps import AppConfig
 from django.apps import apps as global_apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_started
 from django.db import router
 from django.db.models.signals import post_migrate, pre_delete
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+WSGI_UID: Final = "livereferrals.wsgi"
 
 
 class LiveReferralsConfig(AppConfig):
@@ -44,7 +48,22 @@ class LiveReferralsConfig(AppConfig):
         registry.connect_all()
         revocation.connect()
         link_cache.connect()
+        request_started.connect(_announce_wsgi, dispatch_uid=WSGI_UID)
         _tell_old_settings()
+
+
+def _announce_wsgi(*, sender: type, **kwargs: object) -> None:
+    """At the first request have a process under WSGI say that it lives: `referral_application` is not there to do it.
+
+    Django's test client is neither; it goes on listening.
+    """
+    is_wsgi = issubclass(sender, WSGIHandler)
+    if is_wsgi or "scope" in kwargs:
+        request_started.disconnect(dispatch_uid=WSGI_UID)
+    if is_wsgi:
+        from livereferrals.housekeeping import reporting
+
+        reporting.start_in_server("wsgi")
 
 
 def _tell_old_settings() -> None:

@@ -114,7 +114,7 @@ class ReferralApplication:
             return
         embedded.start()
         housekeeping.start_embedded()
-        reporting.start_in_server()
+        reporting.start_in_server("asgi")
         if self._fast_links:
             from livereferrals.front import front
 

@@ -219,7 +219,9 @@ def _processes(found: System) -> Table:
 def _row(process: Process) -> TableRow:
     host, pid, _start = [*process.name.rsplit(":", 2), "", ""][:3]
     kind = str(KINDS.get(process.kind, process.kind))
-    if process.kind == "server" and process.worker:
+    if process.interface == "wsgi":
+        kind = gettext("server under WSGI, not live")
+    elif process.kind == "server" and process.worker:
         kind = gettext("server with worker")
     number = wording.whole_number
     return TableRow(

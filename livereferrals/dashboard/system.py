@@ -38,6 +38,8 @@ class Process:
     name: str
     kind: str
     """`server` or `worker`."""
+    interface: str
+    """How a server serves: `asgi`, or `wsgi`, which is never live; empty for a worker."""
     started_at: datetime
     seen_at: datetime
     alive: bool
@@ -142,6 +144,7 @@ class System:
                 {
                     "name": process.name,
                     "kind": process.kind,
+                    "interface": process.interface,
                     "alive": process.alive,
                     "started_at": _iso(process.started_at),
                     "seen_at": _iso(process.seen_at),
@@ -203,6 +206,7 @@ def _process(row: ProcessStatus, *, now: datetime) -> Process:
     return Process(
         name=row.pk,
         kind=row.kind,
+        interface=row.interface,
         started_at=row.started_at,
         seen_at=row.seen_at,
         alive=row.seen_at > now - SILENT_FOR and not is_gone(row.pk),

@@ -125,6 +125,7 @@ class ProcessStatus(models.Model):
 
     id = models.CharField(primary_key=True, max_length=100, help_text="Host, process id and its start time.")
     kind = models.CharField(max_length=12, help_text="server or worker")
+    interface = models.CharField(max_length=4, blank=True, help_text="How a server serves: asgi or wsgi.")
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     hub_seq = models.BigIntegerField(null=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from django.db import Error as DatabaseProblem
-from django.db import connections
+from django.db import connections, router
 
 from livereferrals import conf
 from livereferrals.callbacks import embedded
 from livereferrals.dashboard import live
+from livereferrals.events.models import ProcessStatus
 from livereferrals.housekeeping import keeper
 from livereferrals.residents import Inhabitant, Resident
 from livereferrals.streaming import hub, processes
@@ -73,10 +74,11 @@ def running(life: Callable[[], Life]) -> Iterator[Reporter]:
         reporter.stop()
 
 
-def of_server() -> Life:
+def of_server(interface: str = "asgi") -> Life:
     """Return what a server process has to say."""
     return Life(
         kind="server",
+        interface=interface,
         worker=embedded.is_well(),
         hub_seq=hub.place_of_process(),
         screens=live.open_screens(),
@@ -85,16 +87,29 @@ def of_server() -> Life:
     )
 
 
-_resident = Resident(lambda: Reporter(of_server))
+_residents: Final = {
+    "asgi": Resident(lambda: Reporter(lambda: of_server("asgi"))),
+    "wsgi": Resident(lambda: Reporter(lambda: of_server("wsgi"))),
+}
 
 
-def start_in_server() -> None:
-    """Have this server process say that it lives, unless it does or the settings want nothing to run by itself."""
-    if conf.callbacks.WORKER == "off":
+def start_in_server(interface: Literal["asgi", "wsgi"]) -> None:
+    """Have this server process say that it lives, and how it serves.
+
+    Not where it does, where the settings want nothing to run by itself, or where nobody else could read it: in memory.
+    """
+    if conf.callbacks.WORKER == "off" or _is_private_database():
         return
-    _resident.start()
+    _residents[interface].start()
 
 
 def stop_in_server() -> None:
     """Have this server process say no more."""
-    _resident.stop()
+    for resident in _residents.values():
+        resident.stop()
+
+
+def _is_private_database() -> bool:
+    """Whether other threads and processes cannot see the rows, or get in one another's way (SQLite in memory)."""
+    connection = connections[router.db_for_write(ProcessStatus)]
+    return connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined] # SQLite's

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from livereferrals import api
 from livereferrals.dashboard.dry_run import find_person
 from livereferrals.management.diagnosis import Finding, Level, examine
+from livereferrals.management.diagnosis.findings import counted
 from livereferrals.tracking import sentences
 from livereferrals.tracking.models import Partner, Visitor
 from livereferrals.triggers import catalogue
@@ -43,12 +44,14 @@ def handle(options: dict[str, Any], stdout: TextIO) -> None:
     if options["trigger"] or options["user"]:
         stdout.writelines(f"{line}\n" for line in _explained(options["trigger"], options["user"]))
         return
-    counted: Counter[Level] = Counter()
+    levels: Counter[Level] = Counter()
     for finding in examine():
-        counted[finding.level] += 1
+        levels[finding.level] += 1
         stdout.write(_line(finding))
-    errors, warnings = counted[Level.ERROR], counted[Level.WARNING]
-    summary = f"{errors} errors, {warnings} warnings, {counted[Level.OK]} well."
+    errors, warnings = levels[Level.ERROR], levels[Level.WARNING]
+    summary = (
+        f"{counted(errors, 'error', 'errors')}, {counted(warnings, 'warning', 'warnings')}, {levels[Level.OK]} well."
+    )
     if errors or (options["strict"] and warnings):
         raise CommandError(summary)
     stdout.write(f"{summary}\n")

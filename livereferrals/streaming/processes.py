@@ -57,6 +57,8 @@ class Life:
 
     kind: str
     """`server` or `worker`."""
+    interface: str = ""
+    """How a server serves: `asgi`, or `wsgi`, which is never live."""
     worker: bool
     """Whether it makes deliveries, and does so well."""
     hub_seq: int | None = None
@@ -81,7 +83,7 @@ def write(*, hub_seq: int | None, watchers: int, behind: Mapping[str, int] | Non
             "connections": places.by_token(),
             "behind": {token: lag for token, lag in (behind or {}).items() if lag > 0},
         },
-        once={"kind": "server"},
+        once={"kind": "server", "interface": "asgi"},
     )
 
 
@@ -103,6 +105,7 @@ def say_alive(life: Life) -> None:
     _put(
         {
             "kind": life.kind,
+            "interface": life.interface,
             "worker": life.worker,
             "hub_seq": life.hub_seq,
             "screens": life.screens,

@@ -92,6 +92,13 @@ def test_json_says_the_same_as_the_page() -> None:
     assert [process["name"] for process in found["processes"]] == [row.pk]
 
 
+def test_a_server_under_wsgi_is_told_from_one_that_is_live() -> None:
+    """dashboard-1"""
+    said(interface="wsgi")
+    assert [process["interface"] for process in asked()["processes"]] == ["wsgi"]
+    assert "server under WSGI, not live" in staff().get(PAGE).content.decode()
+
+
 @pytest.mark.parametrize("url", [PAGE, JSON], ids=["page", "json"])
 def test_only_staff_learn_how_the_system_stands(url: str) -> None:
     """dashboard-38: a partner's login, others and strangers do not"""

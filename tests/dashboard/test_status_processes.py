@@ -6,11 +6,17 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from django.apps import apps
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_started
 from django.db import DatabaseError
+from django.test import Client, RequestFactory
 
+from livereferrals.apps import WSGI_UID
 from livereferrals.callbacks.processes import this_process
 from livereferrals.events import log
 from livereferrals.events.models import EventLog, ProcessStatus
+from livereferrals.housekeeping import reporting
 from livereferrals.housekeeping.reporting import Reporter
 from livereferrals.streaming import processes
 from livereferrals.streaming.processes import Life
@@ -21,6 +27,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,11 +89,41 @@ def test_reporter_outlives_a_database_that_is_away(caplog: pytest.LogCaptureFixt
     assert caplog.text.count("cannot say that it lives") == 1
 
 
+def test_a_process_under_wsgi_says_so_at_its_first_request(settings: Settings) -> None:
+    """dashboard-1: nothing is live there, which nobody else could tell; and it says nothing where nothing is to run"""
+    answer: list[str] = []
+    environ = RequestFactory().get("/page/").environ
+
+    def ask() -> None:
+        WSGIHandler()(environ, lambda status, headers: answer.append(status)).close()
+
+    def listens() -> bool:
+        return any(key[0] == WSGI_UID for key, *_ in request_started.receivers)
+
+    apps.get_app_config("livereferrals").ready()
+    Client().get("/page/")
+    assert listens()
+    ask()
+    assert not listens()
+    assert not ProcessStatus.objects.exists()
+    settings.LIVEREFERRALS = settings.LIVEREFERRALS | {"CALLBACKS": {"WORKER": "external"}}
+    apps.get_app_config("livereferrals").ready()
+    try:
+        ask()
+        wait_until(ProcessStatus.objects.exists, what="The row")
+        assert (row().kind, row().interface) == ("server", "wsgi")
+    finally:
+        reporting.stop_in_server()
+    assert not ProcessStatus.objects.exists()
+    assert answer == ["200 OK", "200 OK"]
+
+
 @pytest.mark.once
 def test_server_and_worker_say_that_they_live_and_part_in_peace(tmp_path: Path) -> None:
     """dashboard-1: with nobody connected; the worker's heartbeat, and a SIGTERM that takes the row away"""
     with host_server("daphne", LIVEREFERRALS={"CALLBACKS": {"WORKER": "embedded"}}):
         wait_until(lambda: ProcessStatus.objects.filter(kind="server").exists(), what="The server")
+        assert ProcessStatus.objects.get(kind="server").interface == "asgi"
         log = tmp_path / "worker.log"
         worker = forking.start(["django", "livereferrals", "worker"], environment=server_environment(), log=log)
         try:

@@ -85,7 +85,7 @@ def test_the_tutorial_leads_to_live_conversions(reader: Reader) -> None:
 
     # 6. Ask why; a person takes longer than a server that has just begun to say that it has a worker.
     wait_until(
-        lambda: "make deliveries" in reader.run("python manage.py livereferrals doctor || true"), what="A worker"
+        lambda: "1 makes deliveries" in reader.run("python manage.py livereferrals doctor || true"), what="A worker"
     )
     said = reader.follow(TUTORIAL, "6. Ask why")
     assert re.search(r"^0 errors", said, re.MULTILINE)

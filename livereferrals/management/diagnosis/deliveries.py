@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint, EndpointState
-from livereferrals.management.diagnosis.findings import Finding, ok, warning
+from livereferrals.management.diagnosis.findings import Finding, counted, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,10 @@ def overdue() -> Iterator[Finding]:
     )
     due = list(late.order_by("due_at").values_list("due_at", flat=True)[: COUNTED + 1])
     if due:
-        count = f"more than {COUNTED}" if len(due) > COUNTED else str(len(due))
+        count = f"more than {COUNTED}" if len(due) > COUNTED else len(due)
         yield warning(
             ABOUT,
-            f"{count} are overdue, the oldest for {timesince(due[0], now)}.",
+            f"{counted(count, 'is', 'are')} overdue, the oldest for {timesince(due[0], now)}.",
             advice="Does a worker run, and is it fast enough? See the delivery console, and docs/operations.md.",
         )
     else:
@@ -40,5 +40,7 @@ def overdue() -> Iterator[Finding]:
     held = Endpoint.objects.exclude(state=EndpointState.ACTIVE).filter(subscription__archived_at__isnull=True).count()
     if held:
         yield warning(
-            ABOUT, f"{held} endpoints are paused or disabled.", advice="See the delivery console for the reason."
+            ABOUT,
+            f"{counted(held, 'endpoint is', 'endpoints are')} paused or disabled.",
+            advice="See the delivery console for the reason.",
         )

@@ -28,6 +28,11 @@ class Finding:
     """What to do."""
 
 
+def counted(number: int | str, one: str, many: str) -> str:
+    """Return the number with the word for one or for many."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def ok(about: str, text: str) -> Finding:
     """Return that something is as it should be."""
     return Finding(level=Level.OK, about=about, text=text)

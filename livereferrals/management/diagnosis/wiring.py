@@ -63,13 +63,13 @@ async def _tried(found: Any, path: str) -> list[Finding]:
     wrap = "In asgi.py: application = referral_application(get_asgi_application())"
     if not await _answers_health(found):
         return [error(ASGI, f"{path} is not wrapped: no live pages, no feed, no deliveries.", advice=wrap)]
-    findings = [ok(ASGI, f"{path} is wrapped and answers {asgi.HEALTH_PATH}.")]
+    findings = [ok(ASGI, f"{path}, asked in this process, is wrapped and answers {asgi.HEALTH_PATH}.")]
     try:
         where = reverse(asgi.MOUNT_NAME) + "feed/v1/ws"
     except NoReverseMatch:
         return findings
     if await _knows_socket(found, where):
-        return [*findings, ok(WEBSOCKET, f"{where} answers.")]
+        return [*findings, ok(WEBSOCKET, f"{where}, asked in this process, answers.")]
     lost = error(WEBSOCKET, f"{where} is not served: no live pages, and no feed over WebSocket.", advice=wrap)
     return [*findings, lost]
 
