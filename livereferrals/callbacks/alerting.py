@@ -6,7 +6,6 @@ may have died between a commit and its telling. `tell_pending` sends the signal 
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +25,7 @@ from livereferrals.callbacks.models import (
     EndReason,
     Subscription,
 )
+from livereferrals.callbacks.notices import tell
 from livereferrals.callbacks.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from livereferrals.callbacks.notices import Notice
-
-logger = logging.getLogger(__name__)
 
 ONE_IN: Final = timedelta(hours=6)
 """For one endpoint and one cause."""
@@ -183,8 +181,4 @@ def tell_pending() -> int:
 
 def _send_signal(row: EndpointAlert) -> None:
     facts = {"subscription": row.subscription, "cause": row.cause, "text": row.text, "delivery": row.delivery}
-    for receiver, answer in signals.callback_alert.send_robust(sender=Subscription, **facts):
-        if isinstance(answer, Exception):
-            logger.error(
-                "A receiver of an alert failed: %r.", receiver, exc_info=answer, extra={"action": "signal.failed"}
-            )
+    tell(signals.callback_alert, Subscription, **facts)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from django.db.models import Model
+    from django.dispatch import Signal
+
     from livereferrals.callbacks.models import Subscription
 
 logger = logging.getLogger(__name__)
@@ -91,18 +94,19 @@ def _data(**known: Any) -> dict[str, Any]:
 
 
 def send_signals(notices: Iterable[Notice]) -> None:
-    """Tell the host's receivers; an error in one is logged and touches nothing else."""
+    """Tell the host's receivers of results."""
     for notice in notices:
-        told = {"sender": Delivery, "delivery": notice.delivery, "attempt": notice.attempt}
+        told = {"delivery": notice.delivery, "attempt": notice.attempt}
         if notice.delivery.state == DeliveryState.DELIVERED:
-            answers = signals.callback_delivered.send_robust(**told)
+            tell(signals.callback_delivered, Delivery, **told)
         else:
-            answers = signals.callback_failed.send_robust(**told, final=notice.final)
-        for receiver, answer in answers:
-            if isinstance(answer, Exception):
-                logger.error(
-                    "A receiver of a callback's signal failed: %r.",
-                    receiver,
-                    exc_info=answer,
-                    extra={"action": "signal.failed"},
-                )
+            tell(signals.callback_failed, Delivery, **told, final=notice.final)
+
+
+def tell(signal: Signal, sender: type[Model], **facts: Any) -> None:
+    """Send a signal to the host's receivers; an error in one is logged and touches nothing else."""
+    try:
+        signal.send_robust(sender, **facts)
+    except Exception:
+        # Django logs the `__qualname__` of a receiver that fails, and fails itself where an instance or a partial has none.
+        logger.exception("A receiver of a callback's signal failed.", extra={"action": "signal.failed"})

@@ -102,6 +102,26 @@ def test_alert_is_told_by_signal_and_mail_once(heard: list[dict[str, Any]]) -> N
     assert f"https://shop.example/admin/livereferrals/subscription/{row.pk}/change/" in first.body
 
 
+class Nameless:
+    """A receiver that Django can give no account of, since it has no `__qualname__`."""
+
+    def __call__(self, **_facts: Any) -> None:
+        raise RuntimeError("no alert today")
+
+
+def test_receiver_that_fails_is_logged_and_costs_no_mail(caplog: pytest.LogCaptureFixture) -> None:
+    """callback-F48: an error in a host's receiver is the host's to read of, and nobody else's."""
+    receiver = Nameless()
+    signals.callback_alert.connect(receiver)
+    try:
+        alerting.raise_alert(make_subscription().pk, AlertCause.GONE, now=timezone.now())
+        assert alerting.tell_pending() == 1
+    finally:
+        signals.callback_alert.disconnect(receiver)
+    assert len(mail.outbox) == 1
+    assert "no alert today" in caplog.text
+
+
 def test_alert_is_raised_again_after_a_clock_has_jumped_back() -> None:
     """callback-F44: what is dated in the future silences nothing."""
     row = make_subscription()

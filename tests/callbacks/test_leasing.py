@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from livereferrals.callbacks import leasing, processes
@@ -32,6 +34,27 @@ def test_leased_endpoint_is_nobody_elses(subscription: Subscription) -> None:
     owe(subscription)
     assert [held.endpoint for held in lease()] == [subscription.pk]
     assert lease() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_endpoint_that_somebody_has_locked_is_left_to_the_next_look(subscription: Subscription) -> None:
+    """callback-F30: two workers that look at once do not take the same one, and neither waits for the other."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite locks the whole database, which every transaction here waits for")
+    other = subscribe(URL)
+    for one in (subscription, other):
+        owe(one)
+
+    def look() -> list[leasing.Lease]:
+        try:
+            return lease()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Endpoint.objects.select_for_update().get(pk=subscription.pk)
+        assert [held.endpoint for held in pool.submit(look).result(60)] == [other.pk]
+    assert [held.endpoint for held in lease()] == [subscription.pk]
 
 
 def test_longest_unserved_endpoint_comes_first(subscription: Subscription) -> None:

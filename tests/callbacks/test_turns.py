@@ -203,7 +203,7 @@ def test_endpoint_row_locked_by_an_open_transaction_is_waited_for_by_nobody(subs
         finally:
             connections.close_all()
 
-    with transaction.atomic(), ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
         Endpoint.objects.select_for_update().get(pk=subscription.pk)
         done = pool.submit(take_turn).result(60)
     assert (done.busy, done.gone) == ({subscription.pk}, set())
