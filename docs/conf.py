@@ -4,6 +4,7 @@ The pages are plain Markdown and read as well in the repository. What a site nee
 
 - the navigation, from the lists of `index.md`;
 - what stands in comments of the form `<!-- site ... -->`, as reStructuredText: the reference from docstrings;
+- not what stands between `<!-- repository -->` and `<!-- end -->`: it is in those docstrings, which the repository does not show;
 - a file from elsewhere in place of a page that has `<!-- page: FILE -->`;
 - the repository's address, for links that lead out of this folder.
 """
@@ -85,6 +86,7 @@ def read(_app: Sphinx, name: str, source: list[str]) -> None:
     if found := re.search(r"<!-- page: (\S+) -->", text):
         file = (file.parent / found[1]).resolve()
         text = file.read_text()
+    text = re.sub(r"<!-- repository -->.*?<!-- end -->\n", "", text, flags=re.DOTALL)
     text = re.sub(r"<!-- site\n(.*?)-->", site_only, text, flags=re.DOTALL)
     text = re.sub(
         r"\]\(([^)#:]+)(#[^)]*)?\)", lambda link: f"]({target(link[1], file=file, page=name)}{link[2] or ''})", text

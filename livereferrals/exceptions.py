@@ -70,7 +70,7 @@ class HitNotRecordedError(LiveReferralsError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"The hit is not recorded: {reason}.")
         self.reason = reason
-        """A `HitLoss`: `overload`, `late`, `database`, or `refused`."""
+        """A `HitLoss`, one of `overload`, `late`, `database` and `refused`."""
 
 
 class FeedError(LiveReferralsError):

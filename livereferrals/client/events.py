@@ -95,7 +95,7 @@ class Event:
     """One event. Of this very class only if its type or version is not known here."""
 
     cursor: str
-    """Its place in the log: everything up to it, itself included."""
+    """Its place in the log. Whoever stores it has handled everything up to it, itself included."""
     id: str
     """UUID; the key to spot an event that comes twice."""
     type: str

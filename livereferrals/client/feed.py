@@ -39,7 +39,7 @@ class Lag:
     events: int
     """Numbers between what is handled and the newest that the server has mentioned; some may be others' events."""
     seconds: float
-    """Since when it has been so: 0 while the feed is live and everything has been handed out."""
+    """For how many seconds it has been so; 0 while the feed is live and everything has been handed out."""
 
 
 class FeedClient:
@@ -136,7 +136,7 @@ class FeedClient:
 
     @property
     def cursor(self) -> str | None:
-        """What the store holds: everything up to here is handled."""
+        """What the store holds; everything up to here is handled."""
         return self._ledger.settled
 
     @property

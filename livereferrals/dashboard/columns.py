@@ -72,9 +72,9 @@ class ExtraColumn:
     """Its name in exports, the same in every language."""
     label: str | _StrPromise
     cell: Callable[[Any, Any], Cell]
-    """What stands in it: gets the row, and what `look_up` found for it (`None` where it found nothing)."""
+    """What stands in it; gets the row, and what `look_up` found for it (`None` where it found nothing)."""
     look_up: Callable[[Sequence[Any]], Mapping[Any, Any]] | None = None
-    """Returns by the row's primary key what the cells need, for all rows of a page together: one query, not fifty."""
+    """Returns by the row's primary key what the cells need, for all rows of a page together, in one query instead of fifty."""
     numeric: bool = False
     minor: bool = False
     """Left out on a narrow screen."""

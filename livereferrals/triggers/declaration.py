@@ -27,7 +27,7 @@ class Unset(enum.Enum):
 UNSET: Final = Unset.UNSET
 
 Source = str | Callable[[Any], Any] | None
-"""Where a value comes from: a path of attributes, a function, or nowhere."""
+"""Where a value comes from, which is a path of attributes, a function, or nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Trigger:
     signal: object
     """The signal, or its dotted path."""
     receiver: str | Callable[..., Any]
-    """What is called: one of `livereferrals.triggers`, or a function of your own; the function, or its dotted path."""
+    """What is called, one of `livereferrals.triggers` or a function of your own; the function, or its dotted path."""
     sender: object = None
     """`"app.Model"`, a dotted path, a class, or `None` for any sender."""
     user: Source = None
@@ -58,7 +58,7 @@ class Trigger:
     reference: Source = None
     """What makes the conversion unique, such as the order's number."""
     amount: Source = None
-    """What it was worth: a `Decimal`, an `int` or text."""
+    """What it was worth, as a `Decimal`, an `int` or text."""
     currency: Source = None
     """Its ISO 4217 currency; three capital letters are the currency itself."""
     condition: Callable[[Any], Any] | None = None
@@ -68,7 +68,7 @@ class Trigger:
     once: bool | None = None
     """One confirmation for a person; by default so when there is no reference."""
     window: timedelta | Unset | None = UNSET
-    """How old a hit may be; `None`: no limit; by default as `ATTRIBUTION_WINDOW`."""
+    """How old a hit may be, with `None` for no limit; by default as `ATTRIBUTION_WINDOW`."""
     attribution: str | None = None
     """Which hit is credited; by default as `ATTRIBUTION`."""
     label: str = ""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORLD = Path(__file__).with_name("world.pyi")
+REFERENCE = DOCS / "reference"
+"""Its examples are signatures, without what they import; `test_docstrings.py` compares them with the code."""
 READERS = {"mysite", "shop"}
 """Packages of the reader's own, in examples."""
 RUN_ALREADY = {"SecretField.get_prep_value"}
@@ -40,6 +42,8 @@ def main(directory: Path) -> None:
     directory.mkdir(parents=True)
     (directory / "__init__.py").write_text('"""Examples of README and docs."""\n')
     for block in all_blocks("python"):
+        if is_signature(block):
+            continue
         page = block.page.relative_to(DOCS if block.page.is_relative_to(DOCS) else ROOT).with_suffix("")
         name = re.sub(r"\W", "_", f"{page}_{block.line}").lower()
         (directory / f"{name}.py").write_text(module_of(block))
@@ -62,6 +66,11 @@ def module_of(block: Block) -> str:
     imports = "\n".join(dict.fromkeys(from_page.get(name) or f"from tests.docs.world import {name}" for name in wanted))
     head = "# mypy: ignore-errors\n" if any(text in code for text in RUN_ALREADY) else ""
     return f"{head}# {block}\n{FUTURE}{imports}\n\n{of_reader(code)}"
+
+
+def is_signature(block: Block) -> bool:
+    """Whether it shows what there is, and nothing to do."""
+    return block.page.parent == REFERENCE
 
 
 def is_async(code: str) -> bool:
