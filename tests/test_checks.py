@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from livereferrals import checks, conf
-from livereferrals.checks import deploy, host, moved, triggers, values
+from livereferrals.checks import deploy, host, moved, serving, triggers, values
 from livereferrals.triggers import Trigger
 
 if TYPE_CHECKING:
@@ -349,12 +349,65 @@ def test_daphne_without_an_application_is_told(settings: Settings) -> None:
     assert found() == []
 
 
-def test_links_without_url_are_told(settings: Settings) -> None:
-    """W003: `livereferrals.urls` is not included; without any URLs there is nothing to say."""
-    settings.ROOT_URLCONF = __name__
+def test_an_application_that_is_nowhere_is_told(settings: Settings) -> None:
+    """E013: pasted into a project of another name; nothing is imported to find out."""
+    for path in ("mysite.asgi.application", "tests.asgy.application", "application", "tests.asgi.x.application"):
+        settings.ASGI_APPLICATION = path
+        (message,) = found()
+        assert (message.id, message.hint) == ("livereferrals.E013", 'ASGI_APPLICATION = "tests.asgi.application"')
+        assert repr(path.rpartition(".")[0]) in message.msg
+
+
+def test_an_application_that_is_not_wrapped_is_told(settings: Settings) -> None:
+    """W014: `asgi.py` as `startproject` wrote it; whoever composes by hand names us, or makes nothing of Django's there."""
+    settings.ASGI_APPLICATION = "tests.management.bare.application"
     (message,) = found()
-    assert message.id == "livereferrals.W003"
-    assert 'include("livereferrals.urls")' in str(message.hint)
+    assert message.id == "livereferrals.W014"
+    assert "In tests/management/bare.py: " in str(message.hint)
+    assert "application = referral_application(get_asgi_application())" in str(message.hint)
+    settings.ASGI_APPLICATION = "tests.ports.application"
+    assert found() == []
+    settings.ASGI_APPLICATION = "math.application"
+    assert found() == []
+
+
+def test_a_runserver_that_is_not_live_is_mentioned(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """I001: while debugging, where there is a dashboard, and where `runserver` is nobody else's."""
+    settings.DEBUG = True
+    owner = {"runserver": "django.contrib.staticfiles"}
+    monkeypatch.setattr(serving, "get_commands", lambda: owner)
+    call_command("check", fail_level="WARNING")
+    printed = capsys.readouterr().err
+    assert "livereferrals.I001" in printed
+    assert 'INSTALLED_APPS = ["daphne", ...]' in printed
+    owner["runserver"] = "mysite"
+    assert ids() == []
+    owner["runserver"] = "django.core"
+    settings.ROOT_URLCONF = "tests.tracking.bare_urls"
+    assert "I001" not in ids()
+    settings.ROOT_URLCONF = "tests.urls"
+    settings.DEBUG = False
+    assert ids() == []
+
+
+def test_a_dashboard_without_its_template_tags_is_told(settings: Settings) -> None:
+    """E017: its pages would all fail; a project without dashboard does without."""
+    settings.INSTALLED_APPS = [app for app in django_settings.INSTALLED_APPS if app != "django_htmx"]
+    (message,) = found()
+    assert (message.id, '"django_htmx"' in str(message.hint)) == ("livereferrals.E017", True)
+    settings.ROOT_URLCONF = "tests.tracking.bare_urls"
+    assert "E017" not in ids()
+
+
+def test_links_and_dashboard_without_url_are_told(settings: Settings) -> None:
+    """W003, W013: what is not included; without any URLs there is nothing to say."""
+    settings.ROOT_URLCONF = __name__
+    links, dashboard = found()
+    assert (links.id, dashboard.id) == ("livereferrals.W003", "livereferrals.W013")
+    assert 'include("livereferrals.urls")' in str(links.hint)
+    assert 'path("referrals/", include("livereferrals.dashboard.urls"))' in str(dashboard.hint)
     settings.ROOT_URLCONF = None
     assert found() == []
 

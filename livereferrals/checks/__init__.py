@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.core import checks
 
-from livereferrals.checks import dashboard, deploy, host, moved, triggers, values
+from livereferrals.checks import dashboard, deploy, host, moved, serving, triggers, values
 
 
 def register_all() -> None:
@@ -23,11 +23,14 @@ def register_all() -> None:
         values.check_heartbeat,
         triggers.check_triggers,
         host.check_middleware,
-        host.check_asgi_application,
+        serving.check_asgi_application,
+        serving.check_wrapping,
+        serving.check_runserver,
         host.check_urls,
         host.check_authentication,
         host.check_router,
         host.check_sqlite,
+        dashboard.check_apps,
         dashboard.check_columns,
         dashboard.check_navigation,
         moved.check_old_settings,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from livereferrals import conf
+from livereferrals.checks.serving import has_dashboard
 from livereferrals.checks.values import usable
 from livereferrals.dashboard import access
 from livereferrals.dashboard.columns import ExtraColumn
@@ -62,6 +64,19 @@ def _loaded(path: str) -> object:
         return import_string(path)
     except Exception as error:  # noqa: BLE001 - it imports the host's modules, which may fail in any way
         return error
+
+
+def check_apps(**kwargs: Any) -> list[CheckMessage]:
+    """Find the dashboard without the app whose template tags its pages load (E017)."""
+    if apps.is_installed("django_htmx") or not has_dashboard():
+        return []
+    return [
+        Error(
+            "django_htmx is not in INSTALLED_APPS: every page of the dashboard fails.",
+            hint='INSTALLED_APPS = [..., "django_htmx", "livereferrals"]',
+            id="livereferrals.E017",
+        )
+    ]
 
 
 def check_navigation(**kwargs: Any) -> list[CheckMessage]:

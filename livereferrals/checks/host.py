@@ -13,6 +13,7 @@ from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from livereferrals import conf
+from livereferrals.checks.serving import has_dashboard
 from livereferrals.checks.values import usable
 from livereferrals.events.models import Event
 
@@ -59,31 +60,20 @@ def _is_derived(path: str, base: type) -> bool:
     return isinstance(found, type) and issubclass(found, base)
 
 
-def check_asgi_application(**kwargs: Any) -> list[CheckMessage]:
-    """Find daphne without an application to serve (E013): its `runserver` stops."""
-    if not apps.is_installed("daphne") or conf.host("ASGI_APPLICATION"):
-        return []
-    package = str(conf.host("ROOT_URLCONF", "mysite.urls")).rpartition(".")[0] or "mysite"
-    return [
-        Error(
-            "ASGI_APPLICATION is not set, and daphne is installed.",
-            hint=f'ASGI_APPLICATION = "{package}.asgi.application"',
-            id="livereferrals.E013",
-        )
-    ]
-
-
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
-    """Find a project without the link URLs (W003)."""
-    if not conf.host("ROOT_URLCONF") or "livereferrals" in get_resolver().app_dict:
+    """Find a project without the link URLs (W003), or without the dashboard's (W013)."""
+    if not conf.host("ROOT_URLCONF"):
         return []
-    return [
-        Doubt(
-            "The links have no URL: livereferrals.urls is not included.",
-            hint='In urls.py: path("ref/", include("livereferrals.urls"))',
-            id="livereferrals.W003",
-        )
-    ]
+    found: list[CheckMessage] = []
+    if "livereferrals" not in get_resolver().app_dict:
+        message = "The links have no URL: livereferrals.urls is not included."
+        hint = 'In urls.py: path("ref/", include("livereferrals.urls"))'
+        found.append(Doubt(message, hint=hint, id="livereferrals.W003"))
+    if not has_dashboard():
+        message = "Dashboard and feed have no URL: livereferrals.dashboard.urls is not included."
+        hint = 'In urls.py: path("referrals/", include("livereferrals.dashboard.urls"))'
+        found.append(Doubt(message, hint=hint, id="livereferrals.W013"))
+    return found
 
 
 def check_authentication(**kwargs: Any) -> list[CheckMessage]:

@@ -137,6 +137,10 @@ def break_asgi(settings: Settings) -> None:
     settings.ASGI_APPLICATION = "tests.management.bare.application"
 
 
+def break_application(settings: Settings) -> None:
+    settings.ASGI_APPLICATION = "mysite.asgi.application"
+
+
 def break_static(settings: Settings) -> None:
     settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
 
@@ -165,6 +169,7 @@ def break_layer(settings: Settings) -> None:
         (break_migrations, "Migrations: Not applied: 0001_initial."),
         (break_urls, "URLs: Links have no URL."),
         (break_asgi, "ASGI: tests.management.bare.application is not wrapped"),
+        (break_application, "ASGI: mysite.asgi.application cannot be imported: No module named 'mysite'."),
         (break_static, "Static files: livereferrals/app.js, livereferrals/app.css cannot be found."),
         (break_trigger, "Triggers: 'Order paid'"),
         (break_layer, "Channel layer: channels_redis.core.RedisChannelLayer does not carry a message"),

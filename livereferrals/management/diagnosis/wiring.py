@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from livereferrals import asgi, conf
+from livereferrals.checks.serving import application_line
 from livereferrals.management.diagnosis.findings import Finding, error, ok, warning
 
 if TYPE_CHECKING:
@@ -51,11 +52,17 @@ def application() -> Iterator[Finding]:
         yield warning(
             ASGI,
             "ASGI_APPLICATION is not set: under WSGI the feed and live pages are polled, and nothing is delivered here.",
-            advice='ASGI_APPLICATION = "mysite.asgi.application"',
+            advice=f"In your settings: {application_line()}",
         )
         return
     with asgi.idle():
-        found = import_string(path)
+        try:
+            found = import_string(path)
+        except ImportError as problem:
+            yield error(
+                ASGI, f"{path} cannot be imported: {problem}.", advice=f"In your settings: {application_line()}"
+            )
+            return
         yield from asyncio.run(_tried(found, path))
 
 
