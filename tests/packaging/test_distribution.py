@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.once
+
+TARGET = re.compile(r'(?:\]\(|src="|srcset=")([^)"]+)')
+"""Where a link leads, and where a picture lies."""
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,20 @@ def test_the_sdist_holds_sources_and_tests_but_no_installed_packages(sdist: set[
     ):
         assert needed in sdist
     assert not [name for name in sdist if "node_modules" in name or name.endswith(".pyc")]
+
+
+def test_what_the_package_index_shows_leads_to_files_of_the_repository(dist: Path) -> None:
+    """O-08 The README, every link and picture of it with a host, at the paths that the README has."""
+    (path,) = dist.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        shown = archive.read(name).decode().partition("\n\n")[2]
+    wanted = TARGET.findall((ROOT / "README.md").read_text())
+    found = TARGET.findall(shown)
+    assert len(wanted) == len(found) > 20
+    for relative, absolute in zip(wanted, found, strict=True):
+        assert absolute.startswith("https://")
+        assert "://" in relative or absolute.endswith(f"/main/{relative}")
 
 
 def test_the_version_is_that_of_the_package(dist: Path) -> None:
