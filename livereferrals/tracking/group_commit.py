@@ -205,7 +205,7 @@ def _tell_host(told: Sequence[Sequence[uuid.UUID]]) -> list[None]:
     """Send `hit_recorded` for each hit, as the plain way does: with its rows, read back. One query."""
     ids = [hit for hits in told for hit in hits]
     rows = ReferralHit.objects.using(router.db_for_write(ReferralHit)).select_related(
-        "link__partner", "partner", "visitor"
+        "link__partner", "partner", "visitor", "user"
     )
     found = rows.in_bulk(ids)
     for hit in (found[each] for each in ids if each in found):  # one may have been erased meanwhile

@@ -200,9 +200,13 @@ def _hold(hit: ReferralHit, *, user_pk: Any, at: datetime) -> None:
 def _tell_after_commit(confirmation: Confirmation) -> None:
     # A function with a name: Django logs the `__qualname__` of a hook that fails.
     def tell_host() -> None:
-        # The user, and the visitor, are read for those who listen alone.
+        # The user is read for those who listen alone.
         if not signals.referral_confirmed.has_listeners(Confirmation):
             return
+        if confirmation.user_id is not None:
+            # One who has been deleted since is nobody, as in the row.
+            users = get_user_model()._base_manager.using(_alias())
+            confirmation.user = users.filter(pk=confirmation.user_id).first()
         signals.referral_confirmed.send_robust(
             Confirmation,
             confirmation=confirmation,

@@ -16,15 +16,17 @@ from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.signals import hit_recorded
 from livereferrals.tracking.desks import Limits
 from livereferrals.tracking.drafts import Recorded
-from livereferrals.tracking.group_commit import HitGroup
+from livereferrals.tracking.group_commit import HitGroup, _tell_host
 from livereferrals.tracking.models import ReferralHit, ReferralLink, Visitor
 from livereferrals.tracking.writing import Hits, PlainWriter, _kind
-from tests.factories import make_link, make_user, make_visitor
+from tests.factories import make_hit, make_link, make_user, make_visitor
 from tests.tracking.drafting import make_draft
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pytest_django import DjangoAssertNumQueries
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.publisher_thread]
 
@@ -175,6 +177,16 @@ async def test_host_is_told_of_each_hit_off_the_loop(group: HitGroup, told: list
     assert first["visitor"].pk == recorded[0].visitor_id
     assert first["hit"].partner == link.partner
     assert first["thread"] != threading.get_ident()
+
+
+def test_host_is_told_of_many_hits_by_one_query(
+    told: list[dict[str, Any]], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """`hit_recorded`: who is logged in, and deleted a moment later, is not read one by one"""
+    hits = [make_hit(visitor=make_visitor(user=make_user())) for _ in range(2)]
+    with django_assert_num_queries(1):
+        _tell_host([[hit.pk] for hit in hits])
+    assert [call["user"] for call in told] == [hit.user for hit in hits]
 
 
 async def test_error_in_a_receiver_of_the_host_touches_no_hit(

@@ -502,6 +502,21 @@ def test_the_host_hears_after_the_commit(world: SimpleNamespace, heard: list[dic
     assert Event.objects.get().seq == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_host_hears_too_when_the_user_is_deleted_right_after_the_commit(
+    world: SimpleNamespace, heard: list[dict[str, Any]]
+) -> None:
+    """S-53: of nobody then, as the row says."""
+    user = make_user()
+    hit = make_hit(link=world.abc123, visitor=make_visitor(user=user))
+    with transaction.atomic():
+        transaction.on_commit(user.delete)
+        result = complete_trigger(None, "Order paid", user=user, reference="A-1")
+    (told,) = heard
+    assert (told["confirmation"], told["hit"], told["visitor"]) == (result.confirmation, hit, hit.visitor)
+    assert (told["user"], told["confirmation"].user) == (None, None)
+
+
 class HeardToo:
     """Another receiver of the host's."""
 
