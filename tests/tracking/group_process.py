@@ -14,7 +14,10 @@ import sys
 from typing import Any
 
 import django
+from django.db import connections
 from django.utils import timezone
+
+from tests.waiting import wait_until
 
 
 async def links(believed_s: str) -> None:
@@ -60,12 +63,23 @@ async def draft(identifier: str) -> Any:
 def hits(identifier: str, number: str) -> None:
     """Record a hit, one more here and in a child that has not its parent's threads, and then some that nobody waits for."""
     asyncio.run(one(identifier))
+    wait_for_publisher()
     child = os.fork()
     asyncio.run(one(identifier))
     if not child:
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     asyncio.run(leave(identifier, int(number)))
+
+
+def wait_for_publisher() -> None:
+    """Return when no thread works in SQLite: who is forked then finds its locks taken, and waits for ever."""
+    from livereferrals.events.models import Event
+    from livereferrals.events.publisher import publisher
+
+    wait_until(lambda: not Event.objects.filter(seq__isnull=True).exists(), what="A number")
+    wait_until(lambda: publisher.is_quiet, what="A publisher that has done its work")
+    connections.close_all()
 
 
 def main(act: str, *arguments: str) -> None:
