@@ -13,7 +13,7 @@ from django.db import router
 from django.db.models import Model
 
 from livereferrals import setting_types
-from livereferrals.checks import values
+from livereferrals.checks import paths, values
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.tracking.attribution import FIRST_CLICK, LAST_CLICK
 from livereferrals.tracking.models import Confirmation
@@ -41,7 +41,7 @@ HINTS: Final = {
 
 
 def check_triggers(**kwargs: Any) -> list[CheckMessage]:
-    """Find triggers that cannot be connected (E002 to E006), or do not what they look like (E011, E012, W004, W005)."""
+    """Find triggers that cannot be connected (E002 to E006), or not as they look (E011, E012, W004, W005, W015)."""
     try:
         declared, problems = catalogue.declared()
     except ConfigurationError as error:
@@ -54,6 +54,7 @@ def check_triggers(**kwargs: Any) -> list[CheckMessage]:
         resolved = registry.resolve(entry) if not faults else None
         if resolved is not None and not isinstance(resolved, Problem):
             found.extend(_doubts(entry, resolved))
+            found.extend(paths.doubts(entry, resolved))
     return found
 
 

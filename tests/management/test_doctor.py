@@ -19,7 +19,9 @@ from livereferrals.callbacks.models import Delivery, Endpoint
 from livereferrals.callbacks.processes import this_process
 from livereferrals.events.models import Event, ProcessStatus
 from livereferrals.management import diagnosis
+from livereferrals.tracking.reasons import Reason
 from livereferrals.triggers import Trigger
+from livereferrals.triggers.models import TriggerFiring
 from tests.factories import (
     home_link,
     make_delivery,
@@ -230,6 +232,21 @@ def test_a_trigger_that_nobody_subscribes_to_is_a_doubt(settings: Settings) -> N
     settings.LIVEREFERRALS = settings.LIVEREFERRALS | {"TRIGGERS": [*settings.LIVEREFERRALS["TRIGGERS"], other]}
     (doubt,) = findings("Triggers")
     assert doubt.startswith("No partner is subscribed to 'Review written'")
+
+
+def test_a_trigger_that_fires_in_vain_is_a_doubt() -> None:
+    """O-01: what it decided lately, a mistake in its settings above all; not what was mended long ago"""
+    fired = {"trigger": PAID, "receiver": "r", "fired_at": timezone.now()}
+    TriggerFiring.objects.create(**fired, reason="no-hits")
+    TriggerFiring.objects.create(**fired | {"fired_at": timezone.now() - 25 * HOUR}, reason="bad-mapping")
+    assert findings("Triggers") == []
+    for reason in ("bad-mapping", "bad-mapping", "error"):
+        TriggerFiring.objects.create(**fired, reason=reason)
+    assert findings("Triggers") == [
+        f"'Order paid' confirmed nothing {times} in the last day, because {Reason(reason).label} ({reason})."
+        for times, reason in (("2 times", "bad-mapping"), ("1 time", "error"))
+    ]
+    assert "look for trigger.bad-mapping. Then mend LIVEREFERRALS['TRIGGERS'][0]." in doctor()
 
 
 def test_clocks_that_disagree_are_a_doubt() -> None:
