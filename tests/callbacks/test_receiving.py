@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.partner import Call, PartnerSink
 
 GUIDE: Final = ROOT / "docs/callbacks.md"
+FOR_PARTNERS: Final = ROOT / "docs/for-partners.md"
 OLD: Final = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 NEW: Final = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 OTHER: Final = "whsec_" + "A" * 43 + "="
@@ -35,9 +36,9 @@ OLD_TIME: Final = {"webhook-timestamp": str(int(time.time()) - 301)}
 Case = dict[str, Any]
 
 
-def example(language: str, word: str) -> str:
-    """Return the guide's block of a language that has this word in it."""
-    (found,) = [block for block in blocks(GUIDE, language) if word in block]
+def example(language: str, word: str, *, page: Path = FOR_PARTNERS) -> str:
+    """Return a page's block of a language that has this word in it."""
+    (found,) = [block for block in blocks(page, language) if word in block]
     return found
 
 
@@ -169,7 +170,7 @@ def test_worker_needs_the_role_of_the_guide_and_no_more(sink: PartnerSink) -> No
     """callback-S27: the tables of livereferrals, and none of the host's."""
     with connection.cursor() as cursor:
         cursor.execute("DROP ROLE IF EXISTS referrals_worker")
-        cursor.execute(example("sql", "CREATE ROLE"))
+        cursor.execute(example("sql", "CREATE ROLE", page=GUIDE))
     main = threading.get_ident()
 
     def become(connection: Any, **kwargs: Any) -> None:
@@ -207,7 +208,7 @@ def test_secrets_are_encrypted_by_the_example_of_the_guide(sink: PartnerSink, se
     """callback-S27: the table shows nothing, calls are signed all the same."""
     settings.REFERRAL_SECRET_KEYS = [Fernet.generate_key(), Fernet.generate_key()]
     space: dict[str, Any] = {"__name__": "mysite.apps"}
-    exec(example("python", "SecretField.get_prep_value"), space)  # noqa: S102 - our own guide
+    exec(example("python", "SecretField.get_prep_value", page=GUIDE), space)  # noqa: S102 - our own guide
     space["MySiteConfig"].ready(None)
     subscription = subscribe(sink.url())
     secret = SigningSecret.objects.get(subscription=subscription).value

@@ -30,6 +30,7 @@ customer: Any
 order: Any
 orders: Iterable[Any]
 link: Any
+subscription: Any
 confirmation: Any
 uid: str
 
