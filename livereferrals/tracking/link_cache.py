@@ -9,6 +9,7 @@ any change at all, also by `QuerySet.update`, raw SQL or without a channel layer
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
@@ -28,7 +29,7 @@ from livereferrals.tracking.links import WELL_FORMED, KnownLink
 from livereferrals.tracking.models import Partner, ReferralLink
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from django.db.models import Model
 
@@ -41,6 +42,9 @@ LIMITS: Final = Limits(most=200, room=10_000)
 
 Name = tuple[str, bool]
 """An identifier, or a partner's uid that stands for its home link."""
+
+NO_LINK: Final = (None, float("inf"))
+"""There is none, and never will be."""
 
 
 class LinkCache:
@@ -87,28 +91,26 @@ class LinkCache:
         self._reading.close()
 
     def _find_in_thread(self, name: Name) -> KnownLink | None:
-        if (found := self._fresh(name)) is not None or not WELL_FORMED.match(name[0]):
-            return None if found is None else found[0]
-        try:
+        if (found := self._fresh(name)) is not None:
+            return found[0]
+        with _in_time():
             return self._reading.ask_from_thread(name)
-        except (NoRoomError, LateError) as error:
-            raise OperationalError("Links cannot be read in time.") from error
-
-    def _fresh(self, name: Name) -> tuple[KnownLink | None, float] | None:
-        """Return what is in memory and may be believed: a link, or that there is none."""
-        found = self._known.get(name)
-        return found if found is not None and time.monotonic() < found[1] else None
 
     async def _find(self, name: Name) -> KnownLink | None:
-        if (found := self._fresh(name)) is not None or not WELL_FORMED.match(name[0]):
-            return None if found is None else found[0]
+        if (found := self._fresh(name)) is not None:
+            return found[0]
         if publisher.is_inline:  # a transaction that nobody else sees may be rolled back at any time
             return (await sync_to_async(_queried)([name]))[name]
         self._listen()
-        try:
+        with _in_time():
             return await self._reading.ask(name)
-        except (NoRoomError, LateError) as error:
-            raise OperationalError("Links cannot be read in time.") from error
+
+    def _fresh(self, name: Name) -> tuple[KnownLink | None, float] | None:
+        """Return what is in memory and may be believed: a link, or that there is none; no link has a malformed name."""
+        found = self._known.get(name)
+        if found is not None and time.monotonic() < found[1]:
+            return found
+        return None if WELL_FORMED.match(name[0]) else NO_LINK
 
     def _read(self, names: Sequence[Name]) -> list[KnownLink | Exception | None]:
         """Return the links of these names: what was read meanwhile from memory, the others by one query."""
@@ -141,6 +143,15 @@ class LinkCache:
         loop = asyncio.get_running_loop()
         if hints.crosses_processes() and loop not in self._listening:
             self._listening[loop] = loop.create_task(hints.receive_forever())
+
+
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    """Raise what Django does for a database that does not answer where nobody can be asked in time."""
+    try:
+        yield
+    except (NoRoomError, LateError) as error:
+        raise OperationalError("Links cannot be read in time.") from error
 
 
 def _queried_again(names: Collection[Name]) -> dict[Name, KnownLink | None]:
