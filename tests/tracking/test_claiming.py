@@ -30,6 +30,7 @@ from tests.factories import (
     make_user,
     make_visitor,
 )
+from tests.tracking.away import away
 from tests.tracking.browsers import COOKIE, Browser, Statements
 
 if TYPE_CHECKING:
@@ -233,13 +234,8 @@ def test_error_in_a_claim_never_stops_a_login(
 ) -> None:
     """C-13: it is logged, and nothing of the claim is left"""
     browser.get("/ref/abc123")
-    with connection.schema_editor() as editor:
-        editor.alter_db_table(Event, "livereferrals_event", "gone")
-    try:
+    with away(Event):
         response = browser.get(path)
-    finally:
-        with connection.schema_editor() as editor:
-            editor.alter_db_table(Event, "gone", "livereferrals_event")
     assert response.status_code == 200
     assert browser.client.session["_auth_user_id"] == str(world.bob.pk)
     assert Visitor.objects.get().user is None
@@ -260,15 +256,9 @@ def test_error_in_a_claim_leaves_the_hosts_transaction_usable(world: SimpleNames
     browser.get("/ref/abc123")
     request = HttpRequest()
     request.COOKIES[COOKIE] = browser.cookie or ""
-    with connection.schema_editor() as editor:
-        editor.alter_db_table(Event, "livereferrals_event", "gone")
-    try:
-        with transaction.atomic():
-            user_logged_in.send(sender=User, request=request, user=world.bob)
-            make_user(username="carol")
-    finally:
-        with connection.schema_editor() as editor:
-            editor.alter_db_table(Event, "gone", "livereferrals_event")
+    with away(Event), transaction.atomic():
+        user_logged_in.send(sender=User, request=request, user=world.bob)
+        make_user(username="carol")
     assert User.objects.filter(username="carol").exists()
     assert ReferralHit.objects.get().user is None
 

@@ -7,6 +7,7 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from livereferrals.tracking.claiming import claim
 from livereferrals.tracking.models import Confirmation, ReferralHit, ReferralLink, Visitor
 from livereferrals.tracking.reasons import Reason
 from livereferrals.triggers import Trigger, complete_trigger
+from tests.events.load import in_threads
 from tests.factories import (
     make_confirmation,
     make_hit,
@@ -656,27 +658,6 @@ def make_copy(visitor: Any) -> Visitor:
     return Visitor.objects.get(pk=visitor.pk)
 
 
-def at_once(number: int, act: Callable[[int], Any]) -> list[Any]:
-    """Run `act` in as many threads, let go together, and return what each gives or raises."""
-    gate, answers = threading.Barrier(number), [None] * number
-
-    def run(index: int) -> None:
-        try:
-            gate.wait()
-            answers[index] = act(index)
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            answers[index] = error  # type: ignore[call-overload] # as above
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("reference", "other"),
@@ -695,7 +676,7 @@ def test_of_twenty_at_once_one_confirms(world: SimpleNamespace, reference: str |
         assert result.confirmation is not None
         return result.reason
 
-    answers = at_once(20, confirm)
+    answers = in_threads([partial(confirm, index) for index in range(20)])
     assert sorted(answers, key=str) == sorted([Reason.CONFIRMED] + [other] * 19, key=str)
     assert (Confirmation.objects.count(), Delivery.objects.count()) == (1, 1)
     assert Event.objects.filter(type=EventType.CONFIRMATION).count() == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.contrib.auth.models import AnonymousUser
-from django.db import connections, transaction
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
@@ -22,6 +21,7 @@ from livereferrals.tracking.models import Confirmation, ReferralHit, Reversal
 from livereferrals.tracking.reasons import Reason, ReversalOutcome
 from livereferrals.triggers import Trigger
 from tests.callbacks.running import LOOPBACK, running_worker, subscribe, wait_for_state
+from tests.events.load import in_threads
 from tests.factories import (
     make_confirmation,
     make_hit,
@@ -35,7 +35,6 @@ from tests.shop.triggers import TRIGGERS
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import SimpleNamespace
 
     from django.test import Client
@@ -194,31 +193,10 @@ def test_without_an_amount_there_are_no_parts(world: SimpleNamespace) -> None:
     assert (reversal_events()[0]["amount"], reversal_events()[0]["currency"]) == (None, None)
 
 
-def run_all(acts: list[Callable[[], Any]]) -> list[Any]:
-    """Run each in a thread, let go together; return what they give or raise."""
-    gate, answers = threading.Barrier(len(acts)), [None] * len(acts)
-
-    def run(index: int) -> None:
-        try:
-            gate.wait()
-            answers[index] = acts[index]()
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            answers[index] = error  # type: ignore[call-overload] # as above
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
-
-
 @pytest.mark.django_db(transaction=True)
 def test_parts_at_once_never_exceed_the_amount(paid: Confirmation) -> None:
     """N-10: of eight refunds of 2.50 at once five fit into 12.50; the others are told."""
-    answers = run_all([lambda: api.reverse(paid.pk, reason="refund", amount="2.50").reason] * 8)
+    answers = in_threads([lambda: api.reverse(paid.pk, reason="refund", amount="2.50").reason] * 8)
     assert sorted(map(str, answers)) == ["already-reversed"] * 3 + ["reversed"] * 5
     paid.refresh_from_db()
     assert paid.reversed_micros == 12_500_000
@@ -231,7 +209,7 @@ def test_of_many_at_once_one_takes_it_back(paid: Confirmation) -> None:
     heard: list[Any] = []
     referral_reversed.connect(listen := lambda **kwargs: heard.append(kwargs))
     try:
-        answers = run_all([lambda: api.reverse(paid.pk, reason="refund").created] * 8)
+        answers = in_threads([lambda: api.reverse(paid.pk, reason="refund").created] * 8)
     finally:
         referral_reversed.disconnect(listen)
     assert sorted(answers) == [False] * 7 + [True]
@@ -246,7 +224,7 @@ def test_claims_confirmations_and_reversals_at_once_never_wait_for_ever(world: S
     for number in range(6):
         hit, user = make_hit(link=world.abc123), make_user()
         old = pay(hit, f"{number}-old")
-        answers = run_all(
+        answers = in_threads(
             [
                 lambda old=old: api.reverse(old.pk, reason="refund"),  # type: ignore[misc] # bound now
                 lambda hit=hit, user=user: claim(hit.visitor, user=user, now=timezone.now()),  # type: ignore[misc] # as above
