@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from livereferrals import ids, times
+from livereferrals import ids
 from livereferrals.callbacks import holds, stories
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, Subscription
 from livereferrals.callbacks.outcomes import Outcome
-from livereferrals.dashboard import endpoints, pages, tables
+from livereferrals.dashboard import endpoints, narrowing, pages, tables
 from livereferrals.dashboard.addresses import address
 from livereferrals.dashboard.endpoints import may_see
 from livereferrals.dashboard.filters import Field
@@ -121,15 +121,10 @@ def _subscriptions_of(text: str) -> list[int]:
 
 def _made_on(text: str) -> Q:
     """Match the rows of a day in the project's zone; ids are in the order of time, so that their index bounds it."""
-    try:
-        day = date.fromisoformat(text)
-        begin, end = (
-            datetime.combine(each, time.min, tzinfo=timezone.get_default_timezone())
-            for each in (day, day + timedelta(days=1))
-        )
-    except (ValueError, OverflowError):
-        return Q(pk__in=[])
-    within = Q(created_at__gte=times.as_stored(begin), created_at__lt=times.as_stored(end))
+    within = narrowing.on_day(text, column="created_at")
+    if (bounds := narrowing.bounds_of(text)) is None:
+        return within
+    begin, end = bounds
     return within & Q(pk__gte=ids.first_uuid(begin - CLOCKS_AGREE), pk__lt=ids.first_uuid(end + CLOCKS_AGREE))
 
 

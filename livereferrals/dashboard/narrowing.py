@@ -53,8 +53,8 @@ def begins(column: str, text: str, *, using: str) -> Q:
     return Q(**{f"{column}__gte": text, f"{column}__lt": text + LAST})
 
 
-def on_day(text: str, *, column: str) -> Q:
-    """Match the rows of a day in the project's zone; none of what is no day."""
+def bounds_of(text: str) -> tuple[datetime, datetime] | None:
+    """Return when a day begins and ends in the project's zone; `None` for what is no day."""
     try:
         day = date.fromisoformat(text)
         begin, end = (
@@ -62,7 +62,15 @@ def on_day(text: str, *, column: str) -> Q:
             for each in (day, day + timedelta(days=1))
         )
     except (ValueError, OverflowError):
+        return None
+    return begin, end
+
+
+def on_day(text: str, *, column: str) -> Q:
+    """Match the rows of a day in the project's zone; none of what is no day."""
+    if (bounds := bounds_of(text)) is None:
         return Q(pk__in=[])
+    begin, end = bounds
     return Q(**{f"{column}__gte": times.as_stored(begin), f"{column}__lt": times.as_stored(end)})
 
 
