@@ -10,18 +10,12 @@ from django.contrib.admin.models import LogEntry
 from livereferrals.callbacks import outbox
 from livereferrals.callbacks.models import Subscription
 from tests.admin.people import act_url, browser_of, change_url, colleague, list_url
-from tests.factories import make_delivery, make_staff, make_subscription
+from tests.factories import make_delivery, make_subscription
 
 if TYPE_CHECKING:
     from django.test import Client
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 def chosen(*rows: Subscription, **more: str) -> dict[str, object]:

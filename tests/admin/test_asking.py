@@ -13,7 +13,7 @@ from livereferrals.events.models import Event
 from livereferrals.tracking.models import Confirmation
 from livereferrals.triggers import Trigger
 from tests.admin.people import browser_of, change_url, colleague
-from tests.factories import home_link, make_hit, make_partner, make_staff, make_subscription, make_user, make_visitor
+from tests.factories import home_link, make_hit, make_partner, make_subscription, make_user, make_visitor
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -31,12 +31,6 @@ def _triggers(settings: Settings) -> None:
         ],
         "CALLBACKS": {"WORKER": "off"},
     }
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 def test_page_says_for_every_trigger_who_would_be_credited_and_writes_nothing(staff: Client) -> None:

@@ -21,7 +21,6 @@ from tests.factories import (
     make_hit,
     make_link,
     make_partner,
-    make_staff,
     make_subscription,
     make_user,
     make_visitor,
@@ -35,12 +34,6 @@ pytestmark = pytest.mark.django_db
 
 MAY_REVERSE = ("view_confirmation", "reverse_confirmation")
 TRIGGER = ("Order paid", "tests.shop.signals.order_paid", "livereferrals.triggers.signal_sent", "shop.Order")
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 @pytest.fixture(autouse=True)

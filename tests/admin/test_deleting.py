@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
-
-
 def test_partner_with_hits_is_deleted_only_after_the_page_has_said_what_goes(staff: Client) -> None:
     """D-06: links, hits and subscriptions are counted; the visitors stay."""
     partner = make_partner(name="Acme")

@@ -24,12 +24,6 @@ PAYLOAD = {"type": "confirmation", "cursor": "e.1", "time": "2026-05-01T12:30:00
 NASTY = "<script>alert(1)</script>"
 
 
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
-
-
 def do(act: str) -> str:
     return reverse("admin:livereferrals_delivery_act", args=[act])
 

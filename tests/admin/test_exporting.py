@@ -35,12 +35,6 @@ pytestmark = pytest.mark.django_db
 MODELS = ("partner", "referralhit", "confirmation", "delivery")
 
 
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
-
-
 def export_url(model: str) -> str:
     return f"{list_url(model)}export/"
 

@@ -27,12 +27,6 @@ EMPTY = {
 }
 
 
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
-
-
 def change_url(link: ReferralLink) -> str:
     return reverse("admin:livereferrals_referrallink_change", args=[link.pk])
 

@@ -24,7 +24,6 @@ from tests.factories import (
     make_hit,
     make_link,
     make_partner,
-    make_staff,
     make_subscription,
     make_user,
     make_visitor,
@@ -35,12 +34,6 @@ if TYPE_CHECKING:
     from django.test import Client
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 def found(staff: Client, model: str, **query: str) -> set[Any]:

@@ -21,7 +21,6 @@ from tests.factories import (
     make_event,
     make_hit,
     make_partner,
-    make_staff,
     make_subscription,
     make_user,
     make_visitor,
@@ -48,12 +47,6 @@ def make(model: type[Model]) -> Model:
         Delivery: make_delivery,
     }
     return makers[model]()
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -19,7 +19,6 @@ from tests.factories import (
     make_hit,
     make_link,
     make_partner,
-    make_staff,
     make_subscription,
 )
 
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 
 MOST_QUERIES = 12
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 def test_list_of_a_thousand_partners_takes_few_queries(

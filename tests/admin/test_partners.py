@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 
 from livereferrals.tracking.models import Partner
-from tests.factories import make_partner, make_staff, make_subscription
+from tests.factories import make_partner, make_subscription
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 
 ADD = "admin:livereferrals_partner_add"
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 def change_url(partner: Partner) -> str:

@@ -11,7 +11,7 @@ import segno
 
 from livereferrals.tracking.models import ReferralLink
 from tests.admin.people import act_url, browser_of, change_url, colleague
-from tests.factories import make_link, make_staff
+from tests.factories import make_link
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 def dark_path(svg: bytes) -> str:

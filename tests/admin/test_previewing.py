@@ -12,7 +12,7 @@ from livereferrals.callbacks import samples
 from livereferrals.callbacks.grammar import MACROS
 from livereferrals.callbacks.models import Subscription
 from tests.admin.people import browser_of, change_url, colleague
-from tests.factories import make_partner, make_staff, make_subscription
+from tests.factories import make_partner, make_subscription
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -22,12 +22,6 @@ pytestmark = pytest.mark.django_db
 
 URL = "https://partner.example/{partner_uid}/postback?click={click_id}&sum={amount|0}&c={confirmation_id}"
 TRIGGER = ("Order paid", "tests.shop.signals.order_paid", "livereferrals.triggers.signal_sent", "shop.Order")
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from livereferrals.callbacks.models import Subscription
 from livereferrals.exceptions import InvalidCallBackURL
 from livereferrals.triggers import Trigger
-from tests.factories import make_partner, make_staff, make_subscription, make_user
+from tests.factories import make_partner, make_subscription, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -35,12 +35,6 @@ GOOD = "https://partner.example/hook?c={confirmation_id}"
 def triggers() -> object:
     with override_settings(LIVEREFERRALS=TRIGGERS):
         yield
-
-
-@pytest.fixture
-def staff(client: Client) -> Client:
-    client.force_login(make_staff())
-    return client
 
 
 def post(staff: Client, **values: object) -> tuple[Subscription | None, str]:
