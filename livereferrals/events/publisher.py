@@ -24,7 +24,12 @@ IDLE_CLOSE_S = 0.5
 RETRY_S = 0.5
 """Pause after a database error."""
 APART_S = 0.01
-"""From the begin of one numbering to the next: an event that comes alone is numbered at once, a flood in few batches."""
+"""From the begin of one numbering to the next: an event that comes alone is numbered at once, several in few batches."""
+FLOOD = 16
+"""So many events in one numbering are a flood."""
+FLOOD_APART_S = 0.05
+"""From the begin of one numbering to the next in a flood: its readers get twenty frames a second at most, and each numbering
+takes from the server what hits need."""
 
 
 class Publisher:
@@ -86,20 +91,21 @@ class Publisher:
 
     def _run(self) -> None:
         wanted, resting = self._wanted, self._resting
-        last = 0.0
+        last, apart = 0.0, APART_S
         while True:
             resting.set()
             if not wanted.wait(IDLE_CLOSE_S):
                 connections.close_all()
                 wanted.wait()
             resting.clear()
-            if (early := last + APART_S - time.monotonic()) > 0:
+            if (early := last + apart - time.monotonic()) > 0:
                 time.sleep(early)
             last = time.monotonic()
             wanted.clear()
-            is_published = self._published()
+            numbered = self._published()
             self._announce()
-            if not is_published:
+            apart = FLOOD_APART_S if numbered is not None and numbered >= FLOOD else APART_S
+            if numbered is None:
                 connections.close_all()
                 threading.Event().wait(RETRY_S)
                 wanted.set()
@@ -109,18 +115,16 @@ class Publisher:
             hints.announce(self._announced.pop())
 
     @staticmethod
-    def _published() -> bool:
-        """Publish what there is; say whether that could be done."""
+    def _published() -> int | None:
+        """Publish what there is; return how many events that were, or nothing where it could not be done."""
         try:
-            publish_now()
+            return publish_now()
         except DatabaseProblem:  # `InterfaceError`, of a connection that was lost, is no `DatabaseError`
             logger.warning("Events wait for their numbers.", exc_info=True, extra={"action": "sequencer.away"})
-            return False
         except Exception:
             # The only thread of its kind: if it ended, this process would number nothing any more.
             logger.exception("Events wait for their numbers.", extra={"action": "sequencer.failed"})
-            return False
-        return True
+        return None
 
     @staticmethod
     def _is_private_database() -> bool:
@@ -132,9 +136,9 @@ class Publisher:
 publisher = Publisher()
 
 
-def publish_now() -> None:
-    """Number what is committed and wake the readers here and, over the channel layer, elsewhere."""
-    _publish(is_expected=True)
+def publish_now() -> int:
+    """Number what is committed and wake the readers here and, over the channel layer, elsewhere; return how many events."""
+    return _publish(is_expected=True)
 
 
 def publish_left_behind() -> None:
@@ -142,10 +146,12 @@ def publish_left_behind() -> None:
     _publish(is_expected=False)
 
 
-def _publish(*, is_expected: bool) -> None:
-    if sequencer.number_events(is_expected=is_expected):
+def _publish(*, is_expected: bool) -> int:
+    numbered = sequencer.number_events(is_expected=is_expected)
+    if numbered:
         hints.notify()
         hints.announce()
+    return numbered
 
 
 def wake_after_commit() -> None:

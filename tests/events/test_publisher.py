@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from django.db import connection, transaction
 
 from livereferrals.events import hints, log, sequencer
 from livereferrals.events.models import Event
-from livereferrals.events.publisher import publisher
+from livereferrals.events.publisher import FLOOD, publisher
 from tests.factories import make_entry
 from tests.servers import ROOT, server_environment
 from tests.waiting import DEADLINE_S, wait_until
@@ -104,6 +105,28 @@ def other_sessions() -> set[int]:
 
 
 @pytest.mark.publisher_thread
+def test_a_flood_is_numbered_in_few_batches_and_a_lone_event_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """feed-18 What follows on a large batch gathers until its readers may have their next frame."""
+    right, batches = sequencer.number_events, []
+
+    def note(**options: bool) -> int:
+        batches.append(right(**options))
+        return batches[-1]
+
+    monkeypatch.setattr(sequencer, "number_events", note)
+    monkeypatch.setattr("livereferrals.events.publisher.FLOOD_APART_S", 3.0)
+    log.append(make_entry())
+    wait_until(lambda: numbered(1), what="The number of a lone event")
+    log.append_all([make_entry() for _ in range(FLOOD)])
+    wait_until(lambda: numbered(1 + FLOOD), what="The numbers of the flood's first")
+    for _ in range(5):
+        log.append(make_entry())
+        time.sleep(0.05)  # long enough to be numbered alone, outside of a flood
+    wait_until(lambda: numbered(6 + FLOOD), what="The numbers of the rest")
+    assert [number for number in batches if number] == [1, FLOOD, 5]
+
+
+@pytest.mark.publisher_thread
 def test_the_thread_outlives_a_lost_connection(caplog: pytest.LogCaptureFixture) -> None:
     """feed-50 When the database ends its connection it takes a new one, and says so once."""
     if connection.vendor != "postgresql":
@@ -174,7 +197,7 @@ from django.db import connections
 from django.utils import timezone
 from livereferrals.events import hints, log, sequencer
 from livereferrals.events.models import Event
-from livereferrals.events.publisher import publisher
+from livereferrals.events.publisher import FLOOD, publisher
 from tests.waiting import DEADLINE_S, wait_until
 
 def append():

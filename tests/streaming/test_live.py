@@ -192,7 +192,7 @@ async def test_event_that_its_writer_left_unnumbered_still_comes(
     server: HostServer, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """feed-61: the writer died between its commit and the numbering"""
-    monkeypatch.setattr("livereferrals.events.publisher.publish_now", lambda: None)
+    monkeypatch.setattr("livereferrals.events.publisher.publish_now", lambda: 0)
     async with feed(server, reader.token) as client:
         await client.until("caught_up")
         await database_sync_to_async(reader.append)()
