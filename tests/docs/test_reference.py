@@ -51,7 +51,7 @@ def test_page_of_commands_lists_every_one() -> None:
 def test_page_of_checks_lists_every_id() -> None:
     """O-08"""
     sources = "\n".join(path.read_text() for path in (ROOT / "livereferrals").rglob("*.py"))
-    ids = {f"livereferrals.{found}" for found in re.findall(r'"(?:livereferrals\.)?([EW]\d{3})"', sources)}
+    ids = {f"livereferrals.{found}" for found in re.findall(r'"(?:livereferrals\.)?([EIW]\d{3})"', sources)}
     assert first_column("checks") == ids
 
 
