@@ -93,7 +93,17 @@ def test_getting_started_makes_the_same_edits_as_the_readme() -> None:
     """O-08"""
     edits = "".join(blocks(README, "python")[:3])
     steps = "".join(blocks(ROOT / "docs/getting-started.md", "python")[:5])
-    assert sorted(filter(None, edits.splitlines())) == sorted(filter(None, steps.splitlines()))
+    assert sorted(lines_of_code(edits)) == sorted(lines_of_code(steps))
+
+
+def lines_of_code(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_readme_and_tutorial_number_their_five_edits() -> None:
+    for page in (README, ROOT / "docs/tutorial.md"):
+        numbers = re.findall(r"^# (\d)\. ", "".join(blocks(page, "python")), re.MULTILINE)
+        assert numbers == ["1", "2", "3", "4", "5"], page
 
 
 def test_sqlite_options_of_the_guide_satisfy_the_check(project: Path) -> None:

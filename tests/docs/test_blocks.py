@@ -108,6 +108,13 @@ CHECKS: dict[str, Callable[[Block], str]] = {
 NEEDS_NODE = {"js", "css"}
 
 
+def test_the_receiver_of_callbacks_is_that_of_the_tutorial() -> None:
+    """The tutorial's is run, by `tests/packaging`."""
+    receivers = [block.code for block in all_blocks("python") if "BaseHTTPRequestHandler)" in block.code]
+    assert len(receivers) == 2
+    assert len({code.removeprefix("# receiver.py, new file\n") for code in receivers}) == 1
+
+
 def test_every_block_says_its_language_and_it_is_one_that_is_checked() -> None:
     assert not [str(block) for block in all_blocks() if block.language not in CHECKS]
 

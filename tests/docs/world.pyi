@@ -14,6 +14,7 @@ BASE_DIR: Path
 DATABASES: dict[str, dict[str, Any]]
 INSTALLED_APPS: list[str]
 MIDDLEWARE: list[str]
+LIVEREFERRALS: dict[str, Any]
 urlpatterns: list[URLPattern | URLResolver]
 application: Any
 

@@ -23,7 +23,7 @@ from tests.ports import own_port
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PASSWORD = "pekoe-and-milk"
@@ -43,6 +43,8 @@ class Reader:
     port: int = field(default_factory=own_port)
     given: dict[str, str] = field(default_factory=dict)
     """What stands for the page's placeholders: `<uid>`."""
+    partner_port: int = field(default_factory=own_port)
+    """Where the reader plays a partner's server."""
     exported: dict[str, str] = field(default_factory=dict)
     bin: Path | None = None
 
@@ -72,7 +74,7 @@ class Reader:
     def filled_in(self, line: str) -> str:
         for placeholder, value in self.given.items():
             line = line.replace(placeholder, value)
-        return line.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
+        return line.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}").replace("9377", str(self.partner_port))
 
     def put(self, block: Block) -> None:
         """Write a block into its file, as the first line of it says."""
@@ -81,7 +83,8 @@ class Reader:
         file, way = self.directory / found[1], found[2]
         assert file.exists() is (way != "new file"), f"{block}: {file.name} is {'' if file.exists() else 'not '}there"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{file.read_text()}\n{block.code}" if way == "at the end" else block.code)
+        code = self.filled_in(block.code)
+        file.write_text(f"{file.read_text()}\n{code}" if way == "at the end" else code)
 
     def type(self, line: str) -> str:
         """Type a command; return what it printed."""
@@ -149,18 +152,24 @@ class Reader:
                     os.killpg(process.pid, signal.SIGTERM)
                 process.wait(240)
 
-    def lines_of(self, line: str, *, until: str) -> list[str]:
-        """Run a command until a line of its output has a text, then press Ctrl-C; return the lines so far."""
+    def lines_of(self, line: str, *, until: str, then: Callable[[str], object]) -> list[str]:
+        """Run a command until a line of its output has a text, do something with it, then press Ctrl-C; return the lines."""
         with self.started(line) as process:
             assert process.stdout is not None
             seen = []
             for text in process.stdout:
                 seen.append(text)
                 if until in text:
+                    then(text)
                     process.send_signal(signal.SIGINT)
                     process.wait(240)
                     return seen
         raise AssertionError(f"{line} ended without {until!r}: {''.join(seen)}")
+
+
+def ctrl_c() -> signal.Signals:
+    """Return the signal of Ctrl-C, or of a plain end where it is ignored: in the background of a shell, and in children."""
+    return signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
 
 
 def section_of(page: Path, title: str) -> list[Block]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+import socket
+from html import unescape
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.browsing import TOKEN, Browser
 from tests.docs.pages import DOCS
 from tests.packaging.building import build
-from tests.packaging.following import PASSWORD, Reader, section_of, serving
+from tests.packaging.following import PASSWORD, Reader, ctrl_c, section_of, serving
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.browsing import Page
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.once
 
 TUTORIAL = DOCS / "tutorial.md"
+SUBSCRIPTION = re.compile(r"(/admin/livereferrals/subscription/\d+/)change/")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,7 @@ def number(page: Page, name: str) -> int:
 
 
 def test_the_tutorial_leads_to_live_conversions(reader: Reader) -> None:
-    """O-08 From the fifth section on: watch, ask, tell the partner, greet, test."""
+    """O-08 From the fifth section on: watch, ask, tell the partner, call it, greet, test."""
     uid = reader.given["<uid>"]
     watching = staff(reader)
     before = number(watching.visit("/referrals/"), "Hits")
@@ -96,22 +100,83 @@ def test_the_tutorial_leads_to_live_conversions(reader: Reader) -> None:
     reader.given["<token>"] = reader.type(reader.filled_in(create.code.strip())).split()[0]
     export, command = (reader.filled_in(line) for line in client.code.splitlines())
     reader.type(export)
-    events = [json.loads(line) for line in reader.lines_of(command, until='"Order paid"')]
+    place = reader.directory / "feed.cursor"
+
+    def stored(line: str) -> None:  # a person is not faster than the client
+        wait_until(lambda: place.exists() and json.loads(line)["cursor"] in place.read_text(), what="The cursor")
+
+    events = [json.loads(line) for line in reader.lines_of(command, until='"Order paid"', then=stored)]
     types = [event["type"] for event in events]
     assert "hit" in types
     assert (types.count("claim"), types.count("confirmation")) == (1, 2)
     buy(visitor)
-    (event,) = map(json.loads, reader.lines_of(command, until='"Order paid"'))
+    (event,) = map(json.loads, reader.lines_of(command, until='"Order paid"', then=stored))
     assert event["cursor"] not in {known["cursor"] for known in events}
-    assert (reader.directory / "feed.cursor").exists()
 
-    # 8. Greet people, give them links
-    reader.follow(TUTORIAL, "8. Greet people, give them links")
+    # 8. Call the partner
+    assert_partner_is_called(reader, watching, visitor)
+
+    # 9. Greet people, give them links
+    reader.follow(TUTORIAL, "9. Greet people, give them links")
     wait_until(lambda: "Welcome, reader of Acme." in visitor.visit("/").text, what="The greeting")
     assert re.search(rf"Share your own link: {reader.base}/ref/[\w-]+", visitor.visit("/").text)
 
-    # 9. Test it
-    assert "OK" in reader.follow(TUTORIAL, "9. Test it")
+    # 10. Test it
+    assert "OK" in reader.follow(TUTORIAL, "10. Test it")
+
+
+def assert_partner_is_called(reader: Reader, admin: Browser, visitor: Browser) -> None:
+    """Follow the section of the partner's server: a test callback, then an order; Ctrl-C ends it without a traceback."""
+    receiver, setting, commands = section_of(TUTORIAL, "8. Call the partner")
+    reader.put(receiver)
+    reader.put(setting)
+    (found,) = set(SUBSCRIPTION.findall(admin.visit("/admin/livereferrals/subscription/?q=Order+paid").text))
+    url = f"http://127.0.0.1:{reader.partner_port}/"
+    fields = {
+        "trigger": "Order paid",
+        "method": "POST",
+        "send_reversals": "on",
+        "timeout_s": "15",
+        "max_in_flight": "4",
+    }
+    wait_until(
+        lambda: is_saved(admin, f"{found}change/", **fields, callback_url=url, allow_plain_http="on"),
+        what="The server with the new setting",
+    )
+    shown = admin.submit(f"{found}secrets/", act="reveal").text
+    (reader.given["<secret>"],) = re.findall(r"whsec_[\w+/=]+", unescape(shown))
+    activate, start = (reader.filled_in(line) for line in commands.code.splitlines())
+    reader.type(activate)
+    with reader.started(start) as process:
+        assert process.stdout is not None
+        wait_until(lambda: is_open(reader.partner_port), what="The partner's server")
+        sent = admin.submit(f"{found}endpoint/test/")
+        assert next_call(process.stdout)["test"] is True
+        wait_until(lambda: "204" in admin.visit(sent.headers["Location"]).text, what="The answer")
+        buy(visitor)
+        assert next_call(process.stdout)["data"]["trigger"] == "Order paid"
+        process.send_signal(ctrl_c())
+        assert "Traceback" not in process.stdout.read()
+
+
+def is_saved(browser: Browser, form: str, **fields: str) -> bool:
+    """Save a form; not while the server starts anew, nor before it has the setting."""
+    try:
+        return browser.submit(form, **fields).status == HTTPStatus.FOUND
+    except OSError:
+        return False
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def next_call(output: Iterable[str]) -> Any:
+    """Return the next event that the receiver prints and takes for genuine."""
+    line = next(line for line in output if "genuine:" in line)
+    assert line.startswith("genuine: "), line
+    return json.loads(line.removeprefix("genuine: "))
 
 
 def buy(visitor: Browser) -> None:
