@@ -27,6 +27,7 @@ from tests.browsing import Browser
 from tests.callbacks.running import LOOPBACK
 from tests.conformance.transports import OPENERS, Call
 from tests.factories import PASSWORD, home_link, make_link, make_partner, make_subscription
+from tests.packaging.following import ctrl_c
 from tests.servers import HostServer, PartnerSink, host_server
 from tests.streaming.asyncapi import check
 from tests.waiting import eventually, wait_until
@@ -126,8 +127,8 @@ def commands() -> dict[str, str]:
 
 def run(line: str, *, server: HostServer, token: str, until: str) -> str:
     """Run a command of the guide as it is printed, but for the address, until its output has a word."""
-    here = line.replace("localhost:8000", f"127.0.0.1:{server.port}")
-    environment = os.environ | {"TOKEN": token, "no_proxy": "*"}
+    here = line.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+    environment = os.environ | {"LIVEREFERRALS_FEED_TOKEN": token, "no_proxy": "*"}
     with subprocess.Popen(["bash", "-c", here], stdout=subprocess.PIPE, env=environment, text=True) as process:  # noqa: S603, S607 - our own guide
         assert process.stdout is not None
         said = ""
@@ -156,7 +157,7 @@ async def test_commands_of_the_guide_work_as_printed(server: HostServer, sink: P
             run, lines["ws"], server=server, token=token, until="caught_up"
         )
     else:
-        assert '--protocol livereferrals.v1 -H="Authorization: Bearer $TOKEN"' in lines["ws"]
+        assert '--protocol livereferrals.v1 -H="Authorization: Bearer $LIVEREFERRALS_FEED_TOKEN"' in lines["ws"]
         assert (await read_all(server, "ws", token))[0]["type"] == "hello"
 
 
@@ -165,13 +166,15 @@ def holds(path: Path, ending: str) -> bool:
 
 
 async def test_program_of_the_guide_works_as_printed(server: HostServer, reader: Reader, tmp_path: Path) -> None:
-    """feed-60: the line that takes the demo's token, and the first program; started again it goes on where it was"""
+    """feed-60: the line that takes the demo's token, and the first program; after Ctrl-C it goes on where it was"""
     (tmp_path / ".demo").mkdir()
     (tmp_path / ".demo/access.json").write_text(json.dumps({"feed": {"token": reader.token}}))
-    shell, program = (re.search(rf"```{kind}\n(.*?)```", GUIDE.read_text(), re.DOTALL) for kind in ("sh", "python"))
+    text = GUIDE.read_text()
+    shell = re.search(r"```sh\n(export [^\n]+python3 .*?)```", text, re.DOTALL)
+    program = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert shell is not None
     assert program is not None
-    (tmp_path / "first.py").write_text(program[1].replace("http://localhost:8000", server.url("")))
+    (tmp_path / "first.py").write_text(program[1].replace("http://127.0.0.1:8000", server.url("")))
     command = f"{shell[1]}exec {sys.executable} -u first.py"
     environment = os.environ | {"PYTHONPATH": str(GUIDE.parents[1])}
     kept = tmp_path / "feed.cursor"
@@ -186,7 +189,8 @@ async def test_program_of_the_guide_works_as_printed(server: HostServer, reader:
             # Stored when the program asks for the next one.
             await eventually(partial(holds, kept, f".{number}\n"))
         finally:
-            running.terminate()
+            running.send_signal(ctrl_c())
             _, complaint = await running.communicate()
         cursor, kind, *_ = line.decode().split() or [complaint.decode()]
         assert (cursor.rpartition(".")[2], kind) == (str(number), "hit")
+        assert not complaint, complaint.decode()
