@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +36,7 @@ from tests.shop.triggers import TRIGGERS
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import SimpleNamespace
 
     from django.test import Client
@@ -224,13 +226,13 @@ def test_claims_confirmations_and_reversals_at_once_never_wait_for_ever(world: S
     for number in range(6):
         hit, user = make_hit(link=world.abc123), make_user()
         old = pay(hit, f"{number}-old")
-        answers = in_threads(
-            [
-                lambda old=old: api.reverse(old.pk, reason="refund"),  # type: ignore[misc] # bound now
-                lambda hit=hit, user=user: claim(hit.visitor, user=user, now=timezone.now()),  # type: ignore[misc] # as above
-                lambda hit=hit, number=number: api.confirm(PAID, hit=hit, reference=f"{number}-new"),  # type: ignore[misc] # as above
-            ]
-        )
+        assert hit.visitor is not None
+        acts: list[Callable[[], object]] = [
+            partial(api.reverse, old.pk, reason="refund"),
+            partial(claim, hit.visitor, user=user, now=timezone.now()),
+            partial(api.confirm, PAID, hit=hit, reference=f"{number}-new"),
+        ]
+        answers = in_threads(acts)
         assert all(answers), answers
 
 
