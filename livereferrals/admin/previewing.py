@@ -40,7 +40,7 @@ def preview(*, url: str, method: str, trigger: str, partner_uid: str, plain_http
         return None
     mistakes = checking.mistakes_in(typed, plain_http=plain_http)
     if mistakes:
-        return Preview(problem=" ".join(mistakes[0].messages))
+        return Preview(problem=" ".join(checking.advised(mistakes[0]).messages))
     template = placeholders.parse(checking.in_ascii(typed))
     try:
         rendered = template.render(samples.sample_values(trigger=trigger, partner_uid=partner_uid))

@@ -66,6 +66,16 @@ def mistakes_in(url: str, *, plain_http: bool) -> list[InvalidCallBackURL]:
     return []
 
 
+def advised(mistake: InvalidCallBackURL) -> InvalidCallBackURL:
+    """Return a refusal of the address guard with what can be done about it: for staff, who enter addresses.
+
+    What is kept with a delivery says the refusal alone, because partners read that.
+    """
+    if mistake.position is not None or not mistake.hint:
+        return mistake
+    return InvalidCallBackURL(f"{mistake.message} {mistake.hint}", hint=mistake.hint)
+
+
 def in_ascii(url: str) -> str:
     """Return a callback URL with its host in the form that is connected to: letters of two scripts may look alike."""
     template, _ = placeholders.examine(url)

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext, gettext_noop
 
 from livereferrals.callbacks import hosts
+from livereferrals.callbacks.openings import Rules
 from livereferrals.exceptions import InvalidCallBackURL
 
 if TYPE_CHECKING:
-    from livereferrals.callbacks.openings import Address, Network, Rules
+    from livereferrals.callbacks.openings import Address, Network
 
 REFUSED: Final[tuple[Network, ...]] = tuple(
     map(
@@ -65,6 +66,8 @@ JUDGED: Final = 4096
 """Judgements that are kept: they depend on the settings and nothing else."""
 REFUSED_ADDRESS: Final = gettext_noop("refused: private address")
 """All that anybody is told: inner networks cannot be mapped by reading error messages."""
+RESERVED_NAME: Final = gettext_noop("refused: reserved name")
+"""Which everybody can read in RFC 6761: it tells nothing of this network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +139,10 @@ def check_authority(scheme: str, authority: str, *, rules: Rules, plain_http: bo
         InvalidCallBackURL: scheme, host form, port or literal address are refused.
     """
     if scheme != "https" and not (scheme == "http" and plain_http):
-        raise InvalidCallBackURL(gettext("The address must begin with https://; plain HTTP is allowed to few."))
+        raise InvalidCallBackURL(
+            gettext("The address must begin with https://; plain HTTP is allowed to few."),
+            hint=_how_to_allow_plain_http() if scheme == "http" else "",
+        )
     host, port = hosts.split(authority, default=DEFAULT_PORTS[scheme])
     address: Address | None = hosts.literal(host)
     name = str(address) if address is not None else hosts.map_host(host)
@@ -153,15 +159,52 @@ def _refuse_host(origin: Origin, *, rules: Rules) -> None:
     if origin.address is not None:
         opened = rules.opens_address(origin.address, port)
         if not may_connect(host, port, rules=rules, host=host):
-            raise InvalidCallBackURL(
-                gettext("This host cannot be called (%(cause)s).") % {"cause": gettext(REFUSED_ADDRESS)}
-            )
+            raise _refused(REFUSED_ADDRESS, origin, rules=rules)
     elif rules.blocks(host, port) or (not opened and hosts.is_private_name(host)):
-        raise InvalidCallBackURL(
-            gettext("This host cannot be called (%(cause)s).") % {"cause": gettext(REFUSED_ADDRESS)}
-        )
+        raise _refused(RESERVED_NAME if hosts.is_reserved_name(host) else REFUSED_ADDRESS, origin, rules=rules)
     if port not in rules.ports and not opened:
         known = ", ".join(map(str, rules.ports))
         raise InvalidCallBackURL(
-            gettext("Port %(port)s cannot be called; use one of %(known)s.") % {"port": port, "known": known}
+            gettext("Port %(port)s cannot be called; use one of %(known)s.") % {"port": port, "known": known},
+            hint=_how_to_open(origin),
         )
+
+
+def _refused(cause: str, origin: Origin, *, rules: Rules) -> InvalidCallBackURL:
+    message = gettext("This host cannot be called (%(cause)s).") % {"cause": gettext(cause)}
+    return InvalidCallBackURL(message, hint="" if _is_never_meant(origin, rules=rules) else _how_to_open(origin))
+
+
+def _is_never_meant(origin: Origin, *, rules: Rules) -> bool:
+    """Whether nobody should open it: what `BLOCK` names, a name that never leads anywhere, metadata services of clouds."""
+    address = origin.address
+    if address is None:
+        return rules.blocks(origin.host, origin.port) or origin.host.rpartition(".")[2] == "invalid"
+    is_metadata = any(address.version == never.version and address in never for never in NEVER_BY_NAME)
+    return is_metadata or not _would_open(origin) or rules.blocks_address(address, origin.port)
+
+
+def _would_open(origin: Origin) -> bool:
+    """Whether an entry with this address opens it: not where it carries another one."""
+    rules = Rules.of(allow=(_entry(origin),), block=(), ports=())
+    return may_connect(origin.host, origin.port, rules=rules, host=origin.host)
+
+
+def _entry(origin: Origin) -> str:
+    host = f"[{origin.host}]" if isinstance(origin.address, IPv6Address) else origin.host
+    return f"{host}:{origin.port}"
+
+
+def _how_to_open(origin: Origin) -> str:
+    """Return what staff may hand to a developer; it says nothing that was not typed."""
+    setting = f'LIVEREFERRALS["CALLBACKS"]["ALLOW"] = ["{_entry(origin)}"]'
+    return gettext("If you trust this server, a developer can allow it in the settings: %(setting)s") % {
+        "setting": setting
+    }
+
+
+def _how_to_allow_plain_http() -> str:
+    return gettext(
+        "For a test server, somebody with the permission “Can allow callbacks over plain HTTP” ticks “Allow plain HTTP” "
+        "on the subscription's own page, under “Limits”."
+    )

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from livereferrals.exceptions import InvalidCallBackURL
 
 PRIVATE_NAMES: Final = ("localhost", "local", "internal", "home.arpa", "onion", "invalid", "test")
+RESERVED_NAMES: Final = ("invalid", "onion", "test")
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.ASCII)
 NUMERIC = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z", re.ASCII)
 MAX_PORT: Final = 65_535
@@ -20,6 +21,11 @@ MAX_PORT: Final = 65_535
 def is_private_name(host: str) -> bool:
     """Whether the name is never a public one: a single label, or below a suffix that is kept for private use."""
     return "." not in host or any(host == name or host.endswith(f".{name}") for name in PRIVATE_NAMES)
+
+
+def is_reserved_name(host: str) -> bool:
+    """Whether the name leads to no server of anybody's by a standard (RFC 6761, RFC 7686)."""
+    return host.rpartition(".")[2] in RESERVED_NAMES
 
 
 def split(authority: str, *, default: int) -> tuple[str, int]:

@@ -73,12 +73,13 @@ def test_host_of_another_script_is_shown_as_it_is_called(staff: Client) -> None:
     ("url", "words"),
     [
         ("https://partner.example/?c={confirmation}", "confirmation_id"),
-        ("http://partner.example/", "https"),
-        ("https://10.0.0.1/", "private address"),
+        ("http://partner.example/", "under “Limits”"),
+        ("https://10.0.0.1/", "(refused: private address). If you trust this server, a developer can allow it"),
+        ("https://nope.invalid/", "(refused: reserved name)."),
         ("https://partner.example/?c={", "without its }"),
         ("x" * 5000, "longer than"),
     ],
-    ids=["placeholder", "plain", "private", "brace", "long"],
+    ids=["placeholder", "plain", "private", "reserved", "brace", "long"],
 )
 def test_preview_of_a_wrong_address_says_what_is_wrong(staff: Client, url: str, words: str) -> None:
     """D-16, D-11: in the same words as at the field."""

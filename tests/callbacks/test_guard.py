@@ -211,11 +211,19 @@ def test_host_that_means_different_things_to_different_resolvers_is_refused(host
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "a.localhost", "printer.local", "x.internal", "h.home.arpa", "x.onion", "x.test", "intranet"]
+    ("host", "cause"),
+    [
+        *(
+            (name, "private address")
+            for name in ("localhost", "a.localhost", "printer.local", "x.internal", "intranet")
+        ),
+        ("h.home.arpa", "private address"),
+        *((name, "reserved name") for name in ("x.onion", "x.test", "nope.invalid", "invalid")),
+    ],
 )
-def test_private_name_is_refused_unless_allowed_by_name(host: str) -> None:
-    """callback-S1: names that are never public are refused before any look-up."""
-    with pytest.raises(InvalidCallBackURL, match="refused: private address"):
+def test_private_name_is_refused_unless_allowed_by_name(host: str, cause: str) -> None:
+    """callback-S1: names that are never public are refused before any look-up; one that is reserved is called so."""
+    with pytest.raises(InvalidCallBackURL, match=f"refused: {cause}"):
         check_authority("https", host, rules=NONE)
     assert check_authority("https", host, rules=rules(host)).host == host
 
@@ -250,6 +258,47 @@ def test_refusals_tell_nobody_what_is_inside() -> None:
             check_authority("https", host, rules=NONE)
         said.add(caught.value.message)
     assert len(said) == 1
+
+
+def hint(authority: str, *, scheme: str = "https", rules: Rules = NONE) -> str:
+    with pytest.raises(InvalidCallBackURL) as caught:
+        check_authority(scheme, authority, rules=rules)
+    # It is kept with a delivery, and partners read that.
+    assert "LIVEREFERRALS" not in str(caught.value.message)
+    return caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("authority", "entry"),
+    [
+        ("127.0.0.1:9377", "127.0.0.1:9377"),
+        ("10.0.0.1", "10.0.0.1:443"),
+        ("[fd12::1]:8443", "[fd12::1]:8443"),
+        ("[2606:4700::1]:9000", "[2606:4700::1]:9000"),
+        ("sink.internal:9000", "sink.internal:9000"),
+        ("x.test", "x.test:443"),
+        ("partner.example:9000", "partner.example:9000"),
+    ],
+)
+def test_a_refusal_says_how_a_server_of_ones_own_is_allowed(authority: str, entry: str) -> None:
+    """D-11: with the line for the settings, which does allow it"""
+    assert hint(authority).endswith(f'in the settings: LIVEREFERRALS["CALLBACKS"]["ALLOW"] = ["{entry}"]')
+    assert check_authority("https", authority, rules=rules(entry)).port
+
+
+def test_nobody_is_told_how_to_open_what_nobody_should() -> None:
+    """callback-S1: metadata services of clouds, addresses inside addresses, what `BLOCK` names; and what leads nowhere"""
+    for authority in ("169.254.169.254", "[fd00:ec2::254]", "[::ffff:10.0.0.1]", "[::1]", "nope.invalid"):
+        assert hint(authority) == ""
+    blocking = Rules.of(allow=(), block=("10.0.0.0/8", "evil.example"), ports=PORTS)
+    assert hint("10.0.0.1", rules=blocking) == ""
+    assert hint("evil.example", rules=blocking) == ""
+
+
+def test_a_refusal_of_plain_http_says_who_allows_it_and_where() -> None:
+    """D-11"""
+    assert "“Can allow callbacks over plain HTTP” ticks “Allow plain HTTP”" in hint("partner.example", scheme="http")
+    assert hint("partner.example", scheme="ftp") == ""
 
 
 def test_scheme_and_port_are_closed_lists() -> None:

@@ -57,7 +57,13 @@ class Subscription(models.Model):
         help_text=_("The partner's address that is called for each confirmation. Empty: the partner reads the feed."),
     )
     method = models.CharField(_("method"), max_length=4, choices=Method, default=Method.POST)
-    allow_plain_http = models.BooleanField(_("allow plain HTTP"), default=False)
+    allow_plain_http = models.BooleanField(
+        _("allow plain HTTP"),
+        default=False,
+        help_text=_(
+            "Its addresses may begin with http:// too. Everybody on the way can read and change what is sent: for test servers."
+        ),
+    )
     reversal_url = models.CharField(
         _("reversal URL"),
         max_length=2000,
@@ -122,7 +128,9 @@ class Subscription(models.Model):
     def clean(self) -> None:
         """Check addresses and headers: one message for each mistake, at its field (D-11, D-13)."""
         mistakes: dict[str, list[Any]] = {
-            field: list(checking.mistakes_in(getattr(self, field), plain_http=self.allow_plain_http))
+            field: [
+                *map(checking.advised, checking.mistakes_in(getattr(self, field), plain_http=self.allow_plain_http))
+            ]
             for field in ("callback_url", "reversal_url")
         }
         try:
@@ -137,7 +145,7 @@ class Subscription(models.Model):
         for field in ("callback_url", "reversal_url"):
             if update_fields is None or field in update_fields:
                 for mistake in checking.mistakes_in(getattr(self, field), plain_http=self.allow_plain_http):
-                    raise mistake
+                    raise checking.advised(mistake)
 
 
 class EndpointState(models.TextChoices):
