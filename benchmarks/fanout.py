@@ -109,7 +109,7 @@ def arrived(audience: Audience) -> Count:
 def trickle(conditions: Conditions) -> list[Outcome]:
     """Five hits a second: P12."""
     outcomes: list[Outcome] = []
-    hits = conditions.pick(full=40, quick=10)
+    hits = conditions.pick(full=30, quick=10)
     with Scene() as scene:
         for kind in ("uvicorn", "daphne"):
             stage = audiences(conditions, scene, kind, [OURS, RAW])

@@ -134,7 +134,7 @@ MEASURES: dict[str, Callable[[Conditions], list[Outcome]]] = {
 
 def measure(all_of_them: dict[str, Contender], conditions: Conditions, plan: Mapping[int, list[str]]) -> Samples:
     """Load the contenders that are planned for each number of connections, in alternating rounds."""
-    seconds, warm = conditions.pick(full=4, quick=2), conditions.pick(full=2, quick=1)
+    seconds, warm = conditions.pick(full=3, quick=2), conditions.pick(full=2, quick=1)
     with running(*(one.server for one in all_of_them.values())):
         for one in all_of_them.values():
             one.cookie()  # Much is imported at the first request.
