@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from channels.db import database_sync_to_async
+from django.utils import timezone
 from playwright.async_api import expect
 
+from livereferrals.callbacks.models import Delivery, DeliveryAttempt
 from livereferrals.tracking.models import Partner
 from tests.admin.people import change_url, list_url
-from tests.factories import home_link, make_hit, make_partner, make_subscription
+from tests.factories import home_link, make_delivery, make_hit, make_partner, make_subscription
 
 if TYPE_CHECKING:
     from livereferrals.callbacks.models import Subscription
@@ -72,6 +74,35 @@ async def test_enter_key_saves_and_does_not_activate(desk: Desk) -> None:
     await expect(page.locator(".messagelist")).to_contain_text("was changed successfully")
     saved = await database_sync_to_async(Partner.objects.get)()
     assert (saved.name, saved.active) == ("Acme Reviews", False)
+
+
+@database_sync_to_async
+def a_test_callback() -> Delivery:
+    return make_delivery(kind="test", confirmation=None, due_at=timezone.now())
+
+
+@database_sync_to_async
+def answer(delivery: Delivery) -> None:
+    now = timezone.now()
+    DeliveryAttempt.objects.create(delivery=delivery, number=1, started_at=now, outcome="ok", status=200)
+    delivered = {"state": "delivered", "attempts": 1, "finished_at": now, "last_outcome": "ok", "last_status": 200}
+    Delivery.objects.filter(pk=delivery.pk).update(**delivered)
+
+
+async def test_every_part_of_a_deliverys_page_renews_itself_together(desk: Desk) -> None:
+    """D-23: what happened, the fields, and what can be done; a page that contradicts itself is believed by nobody."""
+    delivery = await a_test_callback()
+    page = await desk.open(change_url(delivery), live=False)
+    tools, fields = page.locator(".object-tools"), page.locator("fieldset")
+    await expect(tools.get_by_text("Retry now")).to_be_visible()
+    await expect(fields.locator(".field-attempts .readonly")).to_have_text("0")
+    await answer(delivery)
+    await expect(page.locator(".lr-story__state")).to_contain_text("Delivered")
+    await expect(tools.get_by_text("Retry now")).to_have_count(0)
+    await expect(tools.get_by_text("Cancel")).to_have_count(0)
+    await expect(fields.locator(".field-state .readonly")).to_have_text("delivered")
+    await expect(fields.locator(".field-attempts .readonly")).to_have_text("1")
+    await expect(page.locator(".lr-try details[open]")).to_have_count(1)
 
 
 async def test_pages_fit_a_telephone(desk: Desk) -> None:

@@ -98,26 +98,30 @@ function count() {
   }
 }
 
-if (document.querySelector("[data-lr-now]")) {
-  count();
-  setInterval(count, 1000);
+// A delivery's page renews itself while something happens: all parts that show its state, from one reading of the page.
+// What is opened stays open.
+const strip = (story) => story.outerHTML.replace(/ data-lr-now="[^"]*"/, "");
+// Before anything counts down on it.
+const stories = new WeakMap([...document.querySelectorAll("[data-lr-live]")].map((live) => [live, strip(live.firstElementChild)]));
+
+async function answered(url) {
+  const answer = await fetch(url, { headers: { "X-Requested-With": "fetch" } });
+  return answer.ok && !answer.redirected ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
 }
 
-// A delivery's page renews itself while something happens; what is opened stays open.
 async function renewStory(live) {
   if (!live.querySelector("[data-lr-moving]") || document.hidden) return;
-  const answer = await fetch(live.dataset.lrLive, { headers: { "X-Requested-With": "fetch" } });
-  if (!answer.ok || answer.redirected) return;
-  const fresh = document.createElement("div");
-  fresh.innerHTML = await answer.text();
-  const story = fresh.firstElementChild;
-  const shown = live.firstElementChild;
-  const strip = (block) => block.outerHTML.replace(/ data-lr-now="[^"]*"/, "");
-  if (live.dataset.lrShown === strip(story)) return;
-  live.dataset.lrShown = strip(story);
-  const opened = [...shown.querySelectorAll("details")].map((details) => details.open);
-  live.replaceChildren(story);
-  story.querySelectorAll("details").forEach((details, index) => {
+  const story = (await answered(live.dataset.lrLive))?.body.firstElementChild;
+  if (!story || stories.get(live) === strip(story)) return;
+  const fresh = await answered(window.location.href);
+  if (!fresh) return;
+  const opened = [...live.querySelectorAll("details")].map((details) => details.open);
+  for (const part of document.querySelectorAll("[data-lr-part]")) {
+    const wanted = fresh.querySelector(`[data-lr-part="${part.dataset.lrPart}"]`);
+    if (wanted) part.replaceChildren(...wanted.childNodes);
+  }
+  stories.set(live, strip(live.firstElementChild));
+  live.querySelectorAll("details").forEach((details, index) => {
     if (index in opened) details.open = opened[index];
   });
   count();
@@ -125,4 +129,9 @@ async function renewStory(live) {
 
 for (const live of document.querySelectorAll("[data-lr-live]")) {
   setInterval(() => renewStory(live).catch(() => {}), RENEWED_MS);
+}
+
+if (document.querySelector("[data-lr-now]")) {
+  count();
+  setInterval(count, 1000);
 }
