@@ -95,8 +95,15 @@ async def aannounce(about: str = LOG) -> None:
 
 
 def announce(about: str = LOG) -> None:
-    """Send a hint to the other processes from a plain thread."""
-    if crosses_processes():
+    """Send a hint to the other processes from a plain thread; log and go on where the host's layer cannot be made."""
+    try:
+        crosses = crosses_processes()
+    except Exception:  # the caller is the publisher, on whom all readers depend
+        logger.warning(
+            "A hint could not be sent; watchers elsewhere poll.", exc_info=True, extra={"action": "hint.lost"}
+        )
+        return
+    if crosses:
         async_to_sync(aannounce)(about)
 
 

@@ -155,6 +155,15 @@ async def test_a_layer_that_is_away_is_logged_and_costs_nothing_else(
     assert "poll" in caplog.text
 
 
+def test_a_layer_that_cannot_be_made_is_logged_and_costs_nothing_else(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """feed-51 Whoever announces is the one thread that numbers: a wrong setting must not end it."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "no.such.Layer"}}
+    hints.announce()
+    assert "could not be sent" in caplog.text
+
+
 async def test_hints_come_again_when_the_layer_is_back(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """feed-51 A restarted Valkey is joined again without a restart here; its absence is said once."""
     port = own_port()
