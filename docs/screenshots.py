@@ -1,7 +1,8 @@
-"""Makes pictures of the dashboard of a demo of its own, for a person to look at.
+"""Makes pictures of a demo of its own, for README and guides, and for a person to look at.
 
     .venv/bin/python docs/screenshots.py                  the README's: the overview, in the light and in the dark
-    .venv/bin/python docs/screenshots.py --pages DIR      every page besides: light and dark, desktop and phone
+    .venv/bin/python docs/screenshots.py --guides         those of the guides: one visitor, and pages of the admin
+    .venv/bin/python docs/screenshots.py --pages DIR      the README's, and every page: light and dark, desktop and phone
 
 The pages are found as a visitor finds them, by following links from the overview. Needs what `make test` installs: Playwright, and a Chromium, the system's (`CHROMIUM=/path`) or Playwright's own.
 """
@@ -38,6 +39,13 @@ SCHEMES = ("light", "dark")
 WINDOWS = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 SETTLED_MS = 1500
 """New rows have lost their tint by then."""
+GUIDE_SIZE = {"width": 1000, "height": 640}
+VISITOR = {"name": "bob", "password": "pekoe-and-milk-4711"}
+WITHOUT_SIDEBAR = (
+    """() => document.querySelectorAll("#nav-sidebar, #toggle-nav-sidebar").forEach((one) => one.remove())"""
+)
+BROUGHT = 2
+"""What the visitor's sign-up and order confirm."""
 LINKS = """() => Array.from(document.querySelectorAll("a[href]:not([download], [target])"), (link) => link.pathname)"""
 LEFT_OUT = re.compile(r"\.\w+$|/logout/$|/feed/")
 ONE_OF_MANY = re.compile(r".*[A-Z0-9].*")
@@ -81,6 +89,56 @@ def take(browser: Browser, keys: dict[str, Any], scheme: str) -> None:
     page.close()
 
 
+def take_guides(browser: Browser, keys: dict[str, Any]) -> None:
+    """Take the guides' pictures: somebody follows a link, signs up and buys; then what staff see of it."""
+    page = sign_in(browser, keys, viewport=GUIDE_SIZE, color_scheme="light")
+    follow_and_buy(browser, keys)
+    rows = page.locator("#latest tbody tr")
+    page.wait_for_function("(wanted) => document.querySelectorAll('#latest tbody tr').length >= wanted", arg=BROUGHT)
+    page.wait_for_timeout(SETTLED_MS)
+    page.screenshot(path=IMAGES / "first-conversions.png")
+    rows.first.locator("a").first.click()
+    page.locator("#trace").scroll_into_view_if_needed()
+    page.wait_for_timeout(SETTLED_MS)
+    page.screenshot(path=IMAGES / "why-this-hit.png")
+    page.goto(f"{keys['admin_url']}livereferrals/partner/?q={keys['partner']['uid']}")
+    page.click("#result_list tbody th a")
+    page.wait_for_url("**/change/")
+    page.evaluate(WITHOUT_SIDEBAR)
+    page.screenshot(path=IMAGES / "partner.png")
+    page.goto(f"{keys['admin_url']}livereferrals/subscription/?q={keys['partner']['uid']}")
+    page.click("#result_list tbody th a")
+    open_limits(page)
+    page.screenshot(path=IMAGES / "subscription.png")
+    page.close()
+
+
+def follow_and_buy(browser: Browser, keys: dict[str, Any]) -> None:
+    """Be a visitor, in a browser of its own."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(keys["partner"]["link_url"])
+    page.goto(keys["shop"]["signup_url"])
+    page.fill("input[name=username]", VISITOR["name"])
+    for number in (1, 2):
+        page.fill(f"input[name=password{number}]", VISITOR["password"])
+    page.click("main button")
+    page.goto(keys["base_url"])
+    page.click("a.button >> nth=0")
+    page.click("main button")
+    page.wait_for_load_state()
+    context.close()
+
+
+def open_limits(page: Page) -> None:
+    """Open the section of a subscription's page that is closed at first, and have it in the picture."""
+    page.wait_for_url("**/change/")
+    page.evaluate(WITHOUT_SIDEBAR)
+    limits = page.locator("details:has(#id_timeout_s)")
+    limits.locator("summary").click()
+    page.locator("#id_allow_plain_http").scroll_into_view_if_needed()
+
+
 def kind(path: str) -> str:
     """Name a page by its path, all of one kind alike: `deliveries-one-retry`."""
     parts = ["one" if ONE_OF_MANY.fullmatch(part) else part for part in path.strip("/").split("/")]
@@ -116,14 +174,27 @@ def take_all(browser: Browser, keys: dict[str, Any], folder: Path) -> None:
             page.close()
 
 
+def take_asked(browser: Browser, keys: dict[str, Any], asked: argparse.Namespace) -> None:
+    """Take what the command line asks for."""
+    if asked.guides:
+        take_guides(browser, keys)
+        return
+    for scheme in SCHEMES:
+        take(browser, keys, scheme)
+    if asked.pages is not None:
+        take_all(browser, keys, asked.pages)
+
+
 def main() -> None:
     """Run a demo in a directory of its own, take the pictures, and end it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--guides", action="store_true", help="take those of the guides, and no others")
     parser.add_argument("--pages", type=Path, metavar="DIR", help="take every page, into this directory")
     asked = parser.parse_args()
     IMAGES.mkdir(parents=True, exist_ok=True)
+    traffic = "off" if asked.guides else "on"
     with tempfile.TemporaryDirectory(prefix="livereferrals-screenshots-") as directory:
-        options = {"DEMO_DIR": directory, "PORT": str(free_port()), "TRAFFIC": "on", "TRAFFIC_PACE": str(PACE)}
+        options = {"DEMO_DIR": directory, "PORT": str(free_port()), "TRAFFIC": traffic, "TRAFFIC_PACE": str(PACE)}
         demo = subprocess.Popen([sys.executable, "-m", "project.demo"], cwd=ROOT, env=os.environ | options)
         try:
             access = Path(directory) / "access.json"
@@ -135,10 +206,7 @@ def main() -> None:
             with sync_playwright() as playwright:
                 chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
                 browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-                for scheme in SCHEMES:
-                    take(browser, keys, scheme)
-                if asked.pages is not None:
-                    take_all(browser, keys, asked.pages)
+                take_asked(browser, keys, asked)
                 browser.close()
         finally:
             demo.terminate()
