@@ -13,7 +13,8 @@ def commands(feed: str, text: str) -> tuple[tuple[str, str], ...]:
     """Return what each of two command lines does, and the line; `feed` is the feed's whole address with its slash."""
     bearer = shlex.quote(f"Authorization: Bearer {text}")
     reading = f"curl -N -H {bearer} {shlex.quote(feed + 'sse?cursor=oldest')}"
-    keeping = f"LIVEREFERRALS_FEED_TOKEN={text} python -m livereferrals.client {shlex.quote(feed.rstrip('/'))}"
+    place = shlex.quote(feed.rstrip("/"))
+    keeping = f"LIVEREFERRALS_FEED_TOKEN={text} python -m livereferrals.client {place} --start oldest"
     return (
         (_("All events so far, and then each as it happens"), reading),
         (_("The same with our client, which comes back after any break without missing one"), keeping),

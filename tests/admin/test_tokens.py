@@ -76,7 +76,8 @@ def test_page_has_the_commands_that_use_it(keeper: Client) -> None:
     assert f"curl -N -H &#x27;Authorization: Bearer {token}&#x27;" in page
     assert "http://testserver/referrals/feed/v1/sse?cursor=oldest" in page
     assert (
-        f"LIVEREFERRALS_FEED_TOKEN={token} python -m livereferrals.client http://testserver/referrals/feed/v1" in page
+        f"LIVEREFERRALS_FEED_TOKEN={token} python -m livereferrals.client http://testserver/referrals/feed/v1 --start oldest"
+        in page
     )
     assert page.count("data-lr-copy-text") == 3
 
