@@ -38,11 +38,10 @@ def handle(options: dict[str, Any], stdout: OutputWrapper) -> None:
     Raises:
         CommandError: a trigger that is none, an address that may not be called, or an address for nothing.
     """
-    declared = {trigger.name for trigger in catalogue.triggers()}
-    for name in options["trigger"]:
-        if name not in declared:
-            known = ", ".join(map(repr, sorted(declared))) or "none"
-            raise CommandError(f"No trigger is named {name!r}. There are: {known}.")
+    try:
+        catalogue.require(options["trigger"])
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     if options["callback"] and not options["trigger"]:
         raise CommandError("--callback needs a --trigger: without one it would never be called.")
     try:

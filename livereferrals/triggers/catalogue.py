@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from livereferrals import conf, ids
 from livereferrals.exceptions import ConfigurationError
 from livereferrals.triggers.declaration import Trigger, read_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +97,19 @@ def trigger(name: str) -> Trigger | None:
 def named(name: str) -> Trigger:
     """Return the trigger of this name, or one that is not declared and confirms nothing."""
     return trigger(name) or Trigger(name, signal=None, receiver="")
+
+
+def require(names: Iterable[str]) -> None:
+    """Refuse names that no trigger of the settings has: a subscription to one would never be called.
+
+    Raises:
+        ValueError: one of them is none; the message lists those that there are.
+    """
+    declared = {each.name for each in triggers()}
+    for name in names:
+        if name not in declared:
+            known = ", ".join(map(repr, sorted(declared))) or "none"
+            raise ValueError(f"No trigger is named {name!r}. There are: {known}.")
 
 
 def next_reference(name: str) -> str | None:

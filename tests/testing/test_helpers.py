@@ -15,14 +15,13 @@ from livereferrals.callbacks.models import SigningSecret
 from livereferrals.events.models import Event
 from livereferrals.events.publisher import publisher
 from livereferrals.signals import referral_confirmed
+from livereferrals.tracking.models import Partner
 from livereferrals.triggers import Trigger, complete_trigger
 from livereferrals.triggers.firings import recorder
 from tests.factories import home_link, make_link, make_user
 
 if TYPE_CHECKING:
     from pytest_django import Settings
-
-    from livereferrals.tracking.models import Partner
 
 pytestmark = pytest.mark.django_db
 PAID = "Order paid"
@@ -65,6 +64,13 @@ async def test_following_works_with_the_async_client() -> None:
 def test_following_what_counts_nothing_says_so(client: Client) -> None:
     with pytest.raises(AssertionError, match=r"no hit: the answer is 302, leading to /"):
         testing.follow(client, "nobody-knows-it")
+
+
+def test_a_partner_is_not_subscribed_to_what_is_no_trigger() -> None:
+    """A name that is misspelt would confirm nothing, and say nothing."""
+    with pytest.raises(ValueError, match=rf"No trigger is named 'Order payd'\. There are: .*'{PAID}'"):
+        testing.make_partner("Acme", triggers=["Order payd"])
+    assert not Partner.objects.exists()
 
 
 def test_a_confirmation_is_found_by_its_values(client: Client) -> None:
