@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from livereferrals import management
 
@@ -35,14 +35,23 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare every sub-command with its arguments."""
-        subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="sub-command")
+        subparsers = parser.add_subparsers(dest="subcommand", metavar="sub-command")
         for name, module in sub_commands().items():
             subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP)
             module.add_arguments(subparser)
 
     def handle(self, *args: object, **options: Any) -> None:
-        """Run the sub-command."""
-        sub_commands()[options["subcommand"]].handle(options, self.stdout)
+        """Run the sub-command; without one list them.
+
+        Raises:
+            CommandError: none is named.
+        """
+        known = sub_commands()
+        if options["subcommand"] is None:
+            width = max(map(len, known))
+            self.stdout.write("\n".join(f"{name:{width}}  {module.HELP}" for name, module in known.items()))
+            raise CommandError("Name one of these sub-commands; --help after it says what it takes.")
+        known[options["subcommand"]].handle(options, self.stdout)
 
 
 def sub_commands() -> dict[str, SubCommand]:
