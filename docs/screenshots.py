@@ -103,7 +103,7 @@ def take_guides(browser: Browser, keys: dict[str, Any]) -> None:
     page.screenshot(path=IMAGES / "why-this-hit.png")
     page.goto(f"{keys['admin_url']}livereferrals/partner/?q={keys['partner']['uid']}")
     page.click("#result_list tbody th a")
-    page.wait_for_url("**/change/")
+    page.wait_for_url(re.compile("/change/"))
     page.evaluate(WITHOUT_SIDEBAR)
     page.screenshot(path=IMAGES / "partner.png")
     page.goto(f"{keys['admin_url']}livereferrals/subscription/?q={keys['partner']['uid']}")
@@ -132,7 +132,7 @@ def follow_and_buy(browser: Browser, keys: dict[str, Any]) -> None:
 
 def open_limits(page: Page) -> None:
     """Open the section of a subscription's page that is closed at first, and have it in the picture."""
-    page.wait_for_url("**/change/")
+    page.wait_for_url(re.compile("/change/"))
     page.evaluate(WITHOUT_SIDEBAR)
     limits = page.locator("details:has(#id_timeout_s)")
     limits.locator("summary").click()
