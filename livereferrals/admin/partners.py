@@ -9,7 +9,7 @@ from django.http import HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals.admin import standing
+from livereferrals.admin import dashboards, standing
 from livereferrals.admin.copying import partner_addresses
 from livereferrals.admin.deleting import CarefulDeleteAdmin, Related, related
 from livereferrals.admin.exporting import ExportAdmin
@@ -117,6 +117,7 @@ class PartnerAdmin(Styled, ExportAdmin, CarefulDeleteAdmin, ToolsAdmin):
             *list_tool(request, _("Confirmations"), "confirmation", partner=uid),
             *list_tool(request, _("Deliveries"), "delivery", partner=uid),
             *partner_tools(request, uid),
+            *dashboards.tools(request, "partner", uid),
         ]
 
     @staticmethod

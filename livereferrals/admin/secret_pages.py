@@ -42,7 +42,7 @@ class RotationForm(forms.Form):
         max_value=LONGEST_H,
         initial=24,
         help_text=gettext_lazy(
-            "So long both secrets sign, so that the partner can change over without losing a call. 0: at once."
+            "Until then both secrets sign, so that the partner can change over without losing a call. 0: at once."
         ),
     )
 

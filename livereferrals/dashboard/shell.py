@@ -17,6 +17,7 @@ from livereferrals.dashboard.ranges import Dates, Range
 from livereferrals.events.models import EventType
 
 if TYPE_CHECKING:
+    from livereferrals.dashboard.accounts import Account
     from livereferrals.dashboard.customising import Entry
     from livereferrals.dashboard.filters import Field, Filters
     from livereferrals.dashboard.pages import Page, State
@@ -85,7 +86,7 @@ class Shell:
     view: str
     """The page's name in `data-view` and in the live socket's address."""
     title: str
-    user: str
+    account: Account
     """Who is signed in."""
     tabs: tuple[Tab, ...]
     entries: tuple[Entry, ...]
@@ -122,7 +123,7 @@ def build(
     viewpoint: Viewpoint,
     state: State,
     *,
-    user: str,
+    account: Account,
     entries: tuple[Entry, ...] = (),
     unknown: tuple[str, ...] = (),
 ) -> Shell:
@@ -132,7 +133,7 @@ def build(
     return Shell(
         view=page.name,
         title=page.title(state),
-        user=user,
+        account=account,
         tabs=_tabs(page, viewpoint),
         entries=entries,
         ranges=_ranges(url, filters) if page.ranged else (),

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils import timezone, translation
 from django.views.decorators.http import require_safe
 
-from livereferrals.dashboard import access, catalogue, customising, pages, shell
+from livereferrals.dashboard import access, accounts, catalogue, customising, pages, shell
 from livereferrals.dashboard.filters import Filters
 from livereferrals.dashboard.pages import FOLDER, NoSuchSubjectError
 from livereferrals.dashboard.policy import dashboard_headers
@@ -69,7 +69,7 @@ def show_page(request: HttpRequest, subject: object = "", *, page: Page) -> Http
         page,
         viewpoint,
         state,
-        user=request.user.get_username(),
+        account=accounts.of(request.user),
         entries=customising.entries_for(request.user),
         unknown=unknown,
     )
