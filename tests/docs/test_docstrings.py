@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 from livereferrals.tracking.referral import Referral
 from livereferrals.triggers import declaration
@@ -82,7 +82,7 @@ def test_no_sentence_of_an_attribute_becomes_its_type() -> None:
     assert not [
         (name, text.splitlines()[0])
         for name, text in said
-        if ":type:" in str(GoogleDocstring(text, Config(), what="attribute", name="it"))
+        if ":type:" in str(GoogleDocstring(text, what="attribute", name="it"))
     ]
 
 
