@@ -89,7 +89,7 @@ def _related(model: type[Model], step: str) -> type[Model] | None:
     except FieldDoesNotExist:
         return None
     found: Any = field.related_model if field.many_to_one or field.one_to_one else None
-    return found if inspect.isclass(found) else None
+    return found if inspect.isclass(found) and issubclass(found, Model) else None
 
 
 def _doubt(entry: Declared, *, name: str, path: str, lost: Lost) -> CheckMessage:

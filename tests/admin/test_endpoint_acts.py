@@ -145,6 +145,7 @@ def test_secrets_are_shown_on_request_and_it_is_written_down(staff: Client) -> N
     url = act_url(row, "secrets")
     page = staff.get(url)
     assert value not in page.content.decode()
+    assert "Until then both secrets sign" in page.content.decode()
     assert "no-store" in page["Cache-Control"]
     shown = staff.post(url, {"act": "reveal"})
     assert value in shown.content.decode()

@@ -92,6 +92,8 @@ def test_drawing_is_named_and_has_its_table_behind_it(settings: Settings) -> Non
         f"{label}. Over time, by the hour"
         for label in ("Hits", "Confirmations", "Conversion rate", "Amount in EUR", "Amount in JPY")
     ]
+    # What a limit would be called misleads.
+    assert chart[0].count(">peak ") == 5
     assert chart[0].count("<tr>") == 25
     assert "style=" not in text
 

@@ -116,7 +116,8 @@ def test_acts_are_not_offered(world: House) -> None:
         assert "/reverse/" not in shown
         assert "/retry/" not in shown
         assert "/pause/" not in shown
-        assert 'method="post"' not in shown
+        # What stands in the bar is the way out.
+        assert 'method="post"' not in shown.partition("<main")[2]
     url = reverse("livereferrals_dashboard:delivery_act", args=[world.own.delivery.pk, "retry"])
     assert browser(world.login).post(url).status_code == 403
 

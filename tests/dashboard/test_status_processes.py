@@ -25,7 +25,7 @@ from tests.servers import host_server, server_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_django import Settings
@@ -91,11 +91,15 @@ def test_reporter_outlives_a_database_that_is_away(caplog: pytest.LogCaptureFixt
 
 def test_a_process_under_wsgi_says_so_at_its_first_request(settings: Settings) -> None:
     """dashboard-1: nothing is live there, which nobody else could tell; and it says nothing where nothing is to run"""
-    answer: list[str] = []
+    answer: list[object] = []
     environ = RequestFactory().get("/page/").environ
 
+    def start_response(status: str, headers: object, problem: object = None) -> Callable[[bytes], object]:
+        answer.append(status)
+        return answer.append
+
     def ask() -> None:
-        WSGIHandler()(environ, lambda status, headers: answer.append(status)).close()
+        WSGIHandler()(environ, start_response).close()
 
     def listens() -> bool:
         return any(key[0] == WSGI_UID for key, *_ in request_started.receivers)
