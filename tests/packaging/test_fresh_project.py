@@ -128,9 +128,9 @@ def test_the_tutorial_leads_to_live_conversions(reader: Reader) -> None:
 def assert_partner_is_called(reader: Reader, admin: Browser, visitor: Browser) -> None:
     """Follow the section of the partner's server: a test callback, then an order; Ctrl-C ends it without a traceback."""
     receiver, setting, commands = section_of(TUTORIAL, "8. Call the partner")
-    reader.put(receiver)
-    reader.put(setting)
     (found,) = set(SUBSCRIPTION.findall(admin.visit("/admin/livereferrals/subscription/?q=Order+paid").text))
+    reader.put(receiver)
+    reader.put(setting)  # the server starts anew
     url = f"http://127.0.0.1:{reader.partner_port}/"
     fields = {
         "trigger": "Order paid",
