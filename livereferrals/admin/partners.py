@@ -63,7 +63,7 @@ class PartnerAdmin(Styled, ExportAdmin, CarefulDeleteAdmin, ToolsAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Return the list with the numbers of the partners on the page, read at once (D-04)."""
         changelist = super().get_changelist_instance(request)
-        numbers = standing.of_partners([partner.pk for partner in changelist.result_list])
+        numbers = standing.of_partners(list(changelist.result_list))
         for partner in changelist.result_list:
             partner.lr_standing = numbers[partner.pk]
         return changelist
@@ -95,7 +95,7 @@ class PartnerAdmin(Styled, ExportAdmin, CarefulDeleteAdmin, ToolsAdmin):
 
     def export_rows(self, rows: list[Partner]) -> Iterator[dict[str, object]]:
         """Give one row for each partner."""
-        numbers = standing.of_partners([partner.pk for partner in rows])
+        numbers = standing.of_partners(rows)
         for partner in rows:
             found = numbers[partner.pk]
             yield {

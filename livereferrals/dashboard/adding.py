@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections
 
 from livereferrals.events.converting import converter
@@ -33,7 +35,13 @@ def _fetched(
     Sums of whole numbers are cast back to such, of which PostgreSQL's own are not: `numeric` becomes a decimal for each.
     """
     connection = connections[parts[0].db]
-    made = [part.order_by().values_list(*names, *columns).query.get_compiler(parts[0].db).as_sql() for part in parts]
+    made = []
+    for part in parts:
+        # Django knows of some conditions that no row meets them, as of one of no partners, and makes no statement then.
+        with suppress(EmptyResultSet):
+            made.append(part.order_by().values_list(*names, *columns).query.get_compiler(parts[0].db).as_sql())
+    if not made:
+        return []
     union = " UNION ALL ".join(sql for sql, _ in made)
     groups = ", ".join(map(connection.ops.quote_name, names))
     summed = ", ".join(f"CAST(SUM({connection.ops.quote_name(column)}) AS bigint)" for column in columns)

@@ -12,11 +12,10 @@ from livereferrals.admin import standing
 from livereferrals.callbacks.models import DeliveryState
 from livereferrals.tracking.models import Partner, ReferralLink
 from tests.admin.people import list_url
+from tests.dashboard import makers as happened
 from tests.factories import (
     home_link,
-    make_confirmation,
     make_delivery,
-    make_hit,
     make_link,
     make_partner,
     make_subscription,
@@ -40,7 +39,7 @@ def test_list_of_a_thousand_partners_takes_few_queries(
         [ReferralLink(partner=partner, owner="partner", identifier=partner.uid, home=True) for partner in partners]
     )
     for partner in partners[:3]:
-        make_hit(link=partner.links.get())
+        happened.hit(partner.links.get())
     with django_assert_max_num_queries(MOST_QUERIES):
         page = staff.get(list_url("partner"))
     assert b"1000 partners" in page.content
@@ -50,18 +49,19 @@ def test_row_shows_hits_and_confirmations_of_thirty_days_and_what_fails(staff: C
     """D-04: what is older, reversed or still new does not count."""
     partner = make_partner(name="Acme")
     link, now = home_link(partner), timezone.now()
-    hits = [make_hit(link=link) for _ in range(3)]
-    make_hit(link=link, created_at=now - timedelta(days=31))
-    make_confirmation(hit=hits[0])
-    make_confirmation(hit=hits[1], reversed_at=now)
-    make_confirmation(hit=hits[2], occurred_at=now - timedelta(days=31))
+    for _ in range(6):
+        happened.hit(link)
+    happened.hit(link, at=now - timedelta(days=31))
+    for _ in range(4):
+        happened.confirmed(link)
+    happened.reversed_(happened.confirmed(link))
+    happened.confirmed(link, at=now - timedelta(days=31))
     subscription = make_subscription(partner=partner)
     make_delivery(subscription=subscription, attempts=2)
     make_delivery(subscription=subscription)
     make_delivery(subscription=subscription, state=DeliveryState.DEAD, attempts=5, finished_at=now)
 
-    found = standing.of_partners([partner.pk])[partner.pk]
-    # The three deliveries brought a hit and a confirmation each.
+    found = standing.of_partners([partner])[partner.pk]
     assert found == standing.Standing(hits=6, confirmations=4, retrying=1, given_up=1)
     page = staff.get(list_url("partner")).content.decode()
     assert '<td class="field-hits">6</td>' in page
@@ -72,9 +72,9 @@ def test_row_shows_hits_and_confirmations_of_thirty_days_and_what_fails(staff: C
 def test_other_partners_numbers_stay_with_them() -> None:
     """D-04"""
     busy, idle = make_partner(), make_partner()
-    make_hit(link=home_link(busy))
-    found = standing.of_partners([busy.pk, idle.pk])
-    assert (found[busy.pk].hits, found[idle.pk]) == (1, standing.NOTHING)
+    happened.hit(home_link(busy))
+    found = standing.of_partners([busy, idle])
+    assert (found[busy.pk].hits, found[idle.pk]) == (1, standing.Standing())
 
 
 @pytest.mark.parametrize("query", ["cme", "uid", "spring"])

@@ -292,3 +292,14 @@ def test_numbers_need_few_queries_however_much_there_is(django_assert_max_num_qu
     span = span_of(Range.MONTH, now=NOW, zone=timezone.get_default_timezone())
     with django_assert_max_num_queries(5):
         assert Figures(bounds).numbers(span).confirmations == 0
+
+
+@pytest.mark.parametrize("by", [By.PARTNER, By.LINK, By.TRIGGER])
+def test_nobody_has_no_numbers(by: By) -> None:
+    """dashboard-3 Before the first hit there is no leader, and who may see no partner sees nothing of anybody's."""
+    span = span_of(Range.MONTH, now=NOW, zone=timezone.get_default_timezone())
+    figures, nobody = Figures(log.bounds()), Whose(partners=frozenset())
+    assert figures.leaders(span, by=by, count=5) == []
+    assert figures.divided(span, by=by, only=[]) == {}
+    assert figures.leaders(span, by=by, count=5, whose=nobody) == []
+    assert figures.numbers(span, whose=nobody).hits == 0

@@ -9,8 +9,8 @@ from django.utils import translation
 
 from livereferrals.dashboard import wording
 from livereferrals.dashboard.access import Rights
+from livereferrals.dashboard.activity import Line
 from livereferrals.dashboard.statistics import Numbers
-from livereferrals.events.models import Event
 
 if TYPE_CHECKING:
     from livereferrals.dashboard.rows import EventRow
@@ -21,8 +21,17 @@ SOME = Rights(amounts=False)
 
 def row(kind: str, rights: Rights = ALL, **data: object) -> EventRow:
     moment = datetime(2026, 11, 21, tzinfo=UTC)
-    event = Event(seq=7, type=kind, occurred_at=moment, partner="abcd1234", link_identifier="spring", data=data)
-    return wording.event_row(event, partner_name="Acme", rights=rights)
+    line = Line(
+        seq=7,
+        type=kind,
+        occurred_at=moment,
+        partner="abcd1234",
+        link=None,
+        link_identifier="spring",
+        visitor=None,
+        data=data,
+    )
+    return wording.event_row(line, partner_name="Acme", rights=rights)
 
 
 @pytest.mark.parametrize(
