@@ -147,7 +147,8 @@ async def test_keyboard_reaches_everything_in_reading_order(desk: Desk) -> None:
         reached.append(await page.evaluate("() => document.activeElement.textContent.trim()"))
     assert reached[0] == "Skip to content"
     tabs = await page.locator(".lr-tabs__tab").all_inner_texts()
-    bar = ["Referrals", *tabs, "Pause", "Today", "24 hours", "7 days", "30 days", "Dates", "Numbers"]
+    name = await page.locator(".lr-account__name").inner_text()
+    bar = ["Referrals", *tabs, "Pause", name, "Today", "24 hours", "7 days", "30 days", "Dates", "Numbers"]
     assert reached[1 : 1 + len(bar)] == bar
     assert reached[-5:] == ["Hit", "Claim", "Confirmation", "Reversal", "Delivery"]
     await page.locator(".lr-skip").focus()
