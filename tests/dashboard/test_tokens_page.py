@@ -108,7 +108,9 @@ def test_new_token_is_shown_once_with_its_commands(keeper: Client, caplog: pytes
     assert f'data-copy="{text}"' in answer.content.decode()
     assert answer.content.decode().count("data-copy=") == 3
     assert "sse?cursor=oldest" in answer.content.decode()
-    assert "python -m livereferrals.client http://testserver/referrals/feed/v1 --start oldest" in answer.content.decode()
+    assert (
+        "python -m livereferrals.client http://testserver/referrals/feed/v1 --start oldest" in answer.content.decode()
+    )
     assert answer["Cache-Control"] == "private, no-store"
     again = keeper.post(NEW, form)
     assert again.status_code == 409
