@@ -359,12 +359,14 @@ def test_an_application_that_is_nowhere_is_told(settings: Settings) -> None:
 
 
 def test_an_application_that_is_not_wrapped_is_told(settings: Settings) -> None:
-    """W014: `asgi.py` as `startproject` wrote it; whoever composes by hand names us, or makes nothing of Django's there."""
+    """W014: `asgi.py` as `startproject` wrote it, or with our import alone; whoever composes by hand names us, or makes nothing of Django's there."""
     settings.ASGI_APPLICATION = "tests.management.bare.application"
     (message,) = found()
     assert message.id == "livereferrals.W014"
     assert "In tests/management/bare.py: " in str(message.hint)
     assert "application = referral_application(get_asgi_application())" in str(message.hint)
+    settings.ASGI_APPLICATION = "tests.management.imported.application"
+    assert [message.id for message in found()] == ["livereferrals.W014"]
     settings.ASGI_APPLICATION = "tests.ports.application"
     assert found() == []
     settings.ASGI_APPLICATION = "math.application"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.abc import InspectLoader
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 PLAIN_RUNSERVERS: Final = {"django.core", "django.contrib.staticfiles"}
 """The apps whose `runserver` is WSGI; anybody else's may be anything."""
+IMPORTED: Final = re.compile(r"(?m)^(from livereferrals\.asgi import \w+\s*(#.*)?|\s*#.*)$")
+"""What names our wrapper and wraps nothing: its import, under its own name, and comments."""
 DASHBOARD: Final = "livereferrals_dashboard"
 WRAPPING: Final = (
     "from livereferrals.asgi import referral_application, and below get_asgi_application: "
@@ -55,7 +58,8 @@ def check_wrapping(**kwargs: Any) -> list[CheckMessage]:
     path = str(conf.host("ASGI_APPLICATION", "") or "")
     module = path.rpartition(".")[0]
     source = _source(module)
-    if "get_asgi_application" not in source or "livereferrals" in source:
+    rest = IMPORTED.sub("", source)
+    if "get_asgi_application" not in source or "livereferrals" in rest or "referral_application" in rest:
         return []
     return [
         Doubt(
