@@ -127,7 +127,8 @@ def _carried(address: Address) -> list[IPv4Address]:
     if isinstance(address, IPv4Address):
         return []
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in CARRIERS):
+    # `::` and `::1` lie in the network of the compatible ones and are none (RFC 4291, 2.5).
+    if int(address) > 1 and any(address in network for network in CARRIERS):
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return [one for one in found if one is not None]
 

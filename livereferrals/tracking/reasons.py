@@ -18,7 +18,7 @@ class Reason(models.TextChoices):
     ALREADY_REVERSED = "already-reversed", _("this reference was confirmed and taken back")
     NO_SUBJECT = "no-subject", _("neither a user nor a visitor is known")
     ALREADY_CONFIRMED = "already-confirmed", _("this person was confirmed before")
-    NO_HITS = "no-hits", _("this person has never followed a link")
+    NO_HITS = "no-hits", _("this person is not known to have followed a link")
     OUT_OF_WINDOW = "out-of-window", _("every hit is too old")
     SELF_REFERRAL = "self-referral", _("the person followed a link of their own")
     BOT = "bot", _("the hit was made by a program")

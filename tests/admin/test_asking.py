@@ -61,7 +61,7 @@ def test_claimed_visitor_is_asked_about_as_its_user(staff: Client) -> None:
 def test_visitor_without_hits(staff: Client) -> None:
     """A-14"""
     page = staff.get(asking.address(make_visitor())).content.decode()
-    assert page.count("Nobody would be credited: this person has never followed a link.") == 2
+    assert page.count("Nobody would be credited: this person is not known to have followed a link.") == 2
 
 
 def test_without_triggers_the_page_says_so(staff: Client, settings: Settings) -> None:

@@ -123,6 +123,15 @@ def test_allowed_network_opens_its_addresses_and_port_only() -> None:
         check_authority("https", "127.0.0.1:9001", rules=opened)
 
 
+def test_the_machine_itself_is_opened_by_its_name_in_either_version() -> None:
+    """callback-S1: `[::1]` carries no IPv4 address; without an entry it stays shut."""
+    for entry, address in (("127.0.0.1:9377", "127.0.0.1"), ("[::1]:9377", "::1")):
+        assert may_connect(address, 9377, rules=rules(entry), host=address)
+        assert not may_connect(address, 9378, rules=rules(entry), host=address)
+        assert not may_connect(address, 9377, rules=NONE, host=address)
+    assert not may_connect("::", 9377, rules=rules("[::1]:9377"), host="::")
+
+
 def test_entry_without_a_port_opens_the_usual_ports_and_no_other() -> None:
     """callback-S1: who names a network means web servers, not the databases and caches beside them."""
     for entry in ("10.0.0.0/8", "partner.lan"):
@@ -273,6 +282,7 @@ def hint(authority: str, *, scheme: str = "https", rules: Rules = NONE) -> str:
     [
         ("127.0.0.1:9377", "127.0.0.1:9377"),
         ("10.0.0.1", "10.0.0.1:443"),
+        ("[::1]:9377", "[::1]:9377"),
         ("[fd12::1]:8443", "[fd12::1]:8443"),
         ("[2606:4700::1]:9000", "[2606:4700::1]:9000"),
         ("sink.internal:9000", "sink.internal:9000"),
@@ -288,7 +298,7 @@ def test_a_refusal_says_how_a_server_of_ones_own_is_allowed(authority: str, entr
 
 def test_nobody_is_told_how_to_open_what_nobody_should() -> None:
     """callback-S1: metadata services of clouds, addresses inside addresses, what `BLOCK` names; and what leads nowhere"""
-    for authority in ("169.254.169.254", "[fd00:ec2::254]", "[::ffff:10.0.0.1]", "[::1]", "nope.invalid"):
+    for authority in ("169.254.169.254", "[fd00:ec2::254]", "[::ffff:10.0.0.1]", "nope.invalid"):
         assert hint(authority) == ""
     blocking = Rules.of(allow=(), block=("10.0.0.0/8", "evil.example"), ports=PORTS)
     assert hint("10.0.0.1", rules=blocking) == ""

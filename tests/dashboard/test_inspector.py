@@ -247,7 +247,7 @@ def test_dry_run_says_what_attribution_would(declare: Declare) -> None:
         assert "A hit was credited." in found
         assert "acme1" in found
         assert "the partner is not subscribed" in found
-    assert "No hit was credited: this person has never followed a link." in ask(
+    assert "No hit was credited: this person is not known to have followed a link." in ask(
         trigger=PAID.name, who=make_user().get_username()
     )
 

@@ -51,7 +51,11 @@ def test_way_of_knowing_that_comes_later_does_not_stand_in_the_way() -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "sentence"),
-    [("no-hits", "No hit was credited: this person has never followed a link."), ("new-code", "new-code"), (None, "")],
+    [
+        ("no-hits", "No hit was credited: this person is not known to have followed a link."),
+        ("new-code", "new-code"),
+        (None, ""),
+    ],
     ids=["known", "later", "none"],
 )
 def test_outcome_is_told(outcome: str | None, sentence: str) -> None:
