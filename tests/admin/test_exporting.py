@@ -16,6 +16,7 @@ from django.utils import timezone
 from livereferrals.admin import exporting
 from livereferrals.tracking.models import ReferralHit
 from tests.admin.people import browser_of, colleague, list_url
+from tests.dashboard import makers as happened
 from tests.factories import (
     home_link,
     make_confirmation,
@@ -83,6 +84,7 @@ def test_export_of_each_list_has_its_columns(staff: Client) -> None:
         "A-1",
         "Order paid",
     )
+    happened.confirmed(home_link(partner))
     [row] = export(staff, "partner")
     assert (row["uid"], row["name"], row["active"], row["confirmations_30_days"]) == (partner.uid, "Acme", "yes", "1")
 
