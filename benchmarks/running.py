@@ -24,7 +24,7 @@ from benchmarks.outcomes import Conditions, Results
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-MODULES = ("hits", "fanout", "callbacks", "dashboard", "growth", "costs", "storage")
+MODULES = ("hits", "fanout", "callbacks", "dashboard", "costs", "storage", "growth")
 """In the order in which they are run."""
 EXTRAS = ("costs", "growth")
 """What stands beside the rows and may be asked for by name."""
