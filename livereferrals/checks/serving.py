@@ -39,7 +39,9 @@ def check_asgi_application(**kwargs: Any) -> list[CheckMessage]:
     """Find daphne without an application to serve, or one that is nowhere (E013): its `runserver` stops."""
     path = str(conf.host("ASGI_APPLICATION", "") or "")
     if not path:
-        return [_no_application("ASGI_APPLICATION is not set, and daphne is installed.")] if _has_daphne() else []
+        if not apps.is_installed("daphne"):
+            return []
+        return [_no_application("ASGI_APPLICATION is not set, and daphne is installed.")]
     module = path.rpartition(".")[0]
     if _found(module) is None:
         return [_no_application(f"ASGI_APPLICATION is {path!r}, and there is no module {module!r}.")]
@@ -105,7 +107,3 @@ def check_runserver(**kwargs: Any) -> list[CheckMessage]:
 def has_dashboard() -> bool:
     """Whether the project's URLs include the dashboard's."""
     return bool(conf.host("ROOT_URLCONF")) and DASHBOARD in get_resolver().app_dict
-
-
-def _has_daphne() -> bool:
-    return apps.is_installed("daphne")

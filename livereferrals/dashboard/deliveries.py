@@ -121,11 +121,12 @@ def _subscriptions_of(text: str) -> list[int]:
 
 def _made_on(text: str) -> Q:
     """Match the rows of a day in the project's zone; ids are in the order of time, so that their index bounds it."""
-    within = narrowing.on_day(text, column="created_at")
-    if (bounds := narrowing.bounds_of(text)) is None:
-        return within
+    bounds = narrowing.bounds_of(text)
+    made = narrowing.within(bounds, column="created_at")
+    if bounds is None:
+        return made
     begin, end = bounds
-    return within & Q(pk__gte=ids.first_uuid(begin - CLOCKS_AGREE), pk__lt=ids.first_uuid(end + CLOCKS_AGREE))
+    return made & Q(pk__gte=ids.first_uuid(begin - CLOCKS_AGREE), pk__lt=ids.first_uuid(end + CLOCKS_AGREE))
 
 
 def _found_by(text: str) -> Q:

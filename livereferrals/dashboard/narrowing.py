@@ -68,7 +68,12 @@ def bounds_of(text: str) -> tuple[datetime, datetime] | None:
 
 def on_day(text: str, *, column: str) -> Q:
     """Match the rows of a day in the project's zone; none of what is no day."""
-    if (bounds := bounds_of(text)) is None:
+    return within(bounds_of(text), column=column)
+
+
+def within(bounds: tuple[datetime, datetime] | None, *, column: str) -> Q:
+    """Match the rows between these times; none where there are none."""
+    if bounds is None:
         return Q(pk__in=[])
     begin, end = bounds
     return Q(**{f"{column}__gte": times.as_stored(begin), f"{column}__lt": times.as_stored(end)})
