@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from datetime import date
 
 import pytest
 from channels.db import database_sync_to_async
@@ -12,7 +13,7 @@ from django.utils import timezone
 from livereferrals.dashboard import live
 from livereferrals.dashboard.access import Rights
 from livereferrals.dashboard.filters import Filters
-from livereferrals.dashboard.ranges import Range
+from livereferrals.dashboard.ranges import Dates, Range
 from livereferrals.dashboard.viewpoints import Viewpoint, language_of, zone_of
 from livereferrals.events import log
 from livereferrals.events.cursors import Cursor
@@ -24,7 +25,9 @@ from tests.waiting import DEADLINE_S, eventually
 pytestmark = pytest.mark.django_db(transaction=True)
 
 in_db = database_sync_to_async
-HERE = Viewpoint(filters=Filters(), rights=Rights(amounts=True), language="en-gb", zone="Europe/Berlin")
+YEAR = Dates(first=date(2026, 1, 1), last=date(2026, 12, 31))
+"""Means the same at midnight, too."""
+HERE = Viewpoint(filters=Filters(range=YEAR), rights=Rights(amounts=True), language="en-gb", zone="Europe/Berlin")
 THERE = Viewpoint(
     filters=Filters(range=Range.WEEK), rights=Rights(amounts=True), language="en-gb", zone="Europe/Berlin"
 )
@@ -49,6 +52,7 @@ async def test_all_who_ask_share_one_rendering(frames):
     task = frames.render(HERE)
     assert frames.render(HERE) is task
     frame = await task
+    assert frame.is_whole, "A region has failed; the log says why."
     assert frames.current(HERE) is frame
 
 
