@@ -60,8 +60,10 @@ def _looked_up(
             return links.looked_up(in_memory(name), now=now)
         return query(name, now=now)
     except Error as error:
-        losses.count(losses.why(error), 1)  # most likely: few follow what was never a link
-        logger.exception("The link %r could not be looked up.", name, extra={"action": "link.lost"})
+        reason = losses.why(error)
+        losses.count(reason, 1)  # most likely: few follow what was never a link
+        facts = {"action": "hit.lost", "reason": str(reason)}
+        logger.exception("The link %r could not be looked up.", name, extra=facts)
         return links.UNKNOWN
 
 
@@ -103,8 +105,7 @@ def follow(
         return come_again() if is_refused else redirect(target)
     except Error as error:
         # Gone, full, or the link was deleted in between: the visitor shall still get where the link leads (L-26, L-27).
-        losses.count(losses.why(error), 1)
-        logger.exception("A hit on %r is lost.", link.identifier, extra={"action": "hit.lost"})
+        losses.tell({(losses.why(error), link.identifier): 1}, error=error)
         return redirect(target)
     if may_be_known is None:
         target = references.added(target, followed.hit, host=request.get_host())

@@ -58,6 +58,14 @@ def count(reason: HitLoss, number: int) -> None:
     metrics.lost(reason, number=number)
 
 
+def tell(lost: Mapping[tuple[HitLoss, str], int], *, error: Exception | None = None) -> None:
+    """Count and log hits that are lost, by reason and by the identifier of the link; from any thread."""
+    for reason in {reason for reason, _ in lost}:
+        identifiers = Counter({name: number for (why, name), number in lost.items() if why == reason})
+        count(reason, identifiers.total())
+        _log(reason, identifiers, error=error)
+
+
 class Losses:
     """What one group of hits has lost."""
 
@@ -69,14 +77,11 @@ class Losses:
         self._timer: asyncio.TimerHandle | None = None
 
     def tell(self, lost: Mapping[tuple[HitLoss, str], int], *, error: Exception | None = None) -> None:
-        """Count and log the losses, by reason and by the identifier of the link; from any thread."""
+        """Count and log the losses, as `tell` does, and as this group's."""
         with self._lock:
             for (reason, _), number in lost.items():
                 self.count[reason] += number
-        for reason in {reason for reason, _ in lost}:
-            identifiers = Counter({name: number for (why, name), number in lost.items() if why == reason})
-            count(reason, identifiers.total())
-            _log(reason, identifiers, error=error)
+        tell(lost, error=error)
 
     def note(self, reason: HitLoss, identifier: str, *, loop: asyncio.AbstractEventLoop) -> None:
         """Tell of one loss on an event loop; further ones of the same second are told together."""

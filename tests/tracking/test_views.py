@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -9,9 +8,11 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from livereferrals.events.models import Event
-from livereferrals.tracking.models import ReferralHit, Visitor
+from livereferrals.tracking.link_cache import get_links
+from livereferrals.tracking.models import ReferralHit, ReferralLink, Visitor
 from tests.factories import make_link
 from tests.tracking.away import away
 from tests.tracking.browsers import Browser, Statements
@@ -19,6 +20,8 @@ from tests.tracking.browsers import Browser, Statements
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import SimpleNamespace
+
+    from django.db.models import Model
 
 pytestmark = pytest.mark.django_db
 
@@ -348,15 +351,25 @@ def of_a_hit(kind: str) -> set[int]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("table", [ReferralHit, ReferralLink], ids=["hits", "links"])
 def test_hit_that_cannot_be_written_still_leads_on(
-    world: SimpleNamespace, browser: Browser, caplog: pytest.LogCaptureFixture
+    world: SimpleNamespace, browser: Browser, table: type[Model], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """L-26, L-27"""
-    with away(ReferralHit):
+    """L-26, L-27: without a cookie; with the link and the reason in the log, and in metrics"""
+    before = counted_as_lost()
+    get_links().drop()
+    with away(table):
         response = follow(browser, "/x")
     assert (response.status_code, response["Location"], response.cookies) == (302, "/x", {})
     assert Visitor.objects.count() == 0
-    assert re.search("abc123", caplog.text)
+    (told,) = [record for record in caplog.records if vars(record).get("action") == "hit.lost"]
+    assert (told.levelname, vars(told)["reason"]) == ("ERROR", "database")
+    assert "'abc123'" in told.getMessage()
+    assert counted_as_lost() == before + 1
+
+
+def counted_as_lost() -> float:
+    return REGISTRY.get_sample_value("livereferrals_hits_lost_total", {"reason": "database"}) or 0.0
 
 
 def test_plain_django_client_follows_all_the_way(world: SimpleNamespace) -> None:
