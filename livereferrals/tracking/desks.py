@@ -70,10 +70,10 @@ class Desk:
         """Whether somebody waits for room."""
         self._room: asyncio.Future[None] | None = None
 
-    def wait(self) -> asyncio.Future[Any]:
-        """Return a place for one answer, which fails when it has waited too long."""
+    def wait(self, *, since: float | None = None) -> asyncio.Future[Any]:
+        """Return a place for one answer, which fails when it has waited too long; `since`: it began at this loop's time."""
         future = self.loop.create_future()
-        self.waiting[future] = self.loop.time() + self._limits.patience_s
+        self.waiting[future] = (self.loop.time() if since is None else since) + self._limits.patience_s
         if self._looking is None:
             self._looking = self.loop.call_later(self._limits.look_s, self._look)
         return future

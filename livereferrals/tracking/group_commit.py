@@ -120,10 +120,12 @@ class HitGroup:
         hits = None if draft.visitor is not None and draft.consent else self._on_this_loop()
         if hits is None:
             return await self._grouping.ask(Attempt(draft))
+        began = asyncio.get_running_loop().time()
         recorded = await hits.record(draft)
         if isinstance(recorded, Recorded):
             return recorded
-        return await self._grouping.ask(Attempt(draft, recorded))
+        # A visitor stands behind both: the time that has gone by on the loop counts.
+        return await self._grouping.ask(Attempt(draft, recorded), since=began)
 
     def _on_this_loop(self) -> LoopHits | None:
         """Return what writes hits on the running event loop; nothing where only threads can."""

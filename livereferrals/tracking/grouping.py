@@ -71,8 +71,12 @@ class Grouping(Generic[Item, Answer]):
         self._pid: int | None = None
         self._ends_with_process = False
 
-    async def ask(self, item: Item) -> Answer:
+    async def ask(self, item: Item, *, since: float | None = None) -> Answer:
         """Return the item's answer. A caller that is cancelled does not take the item back.
+
+        Args:
+            item: what is asked about.
+            since: the loop's time from which on its caller has waited, if not from now on.
 
         Raises:
             NoRoomError: the queue is full and stays so.
@@ -83,7 +87,7 @@ class Grouping(Generic[Item, Answer]):
         desk = self._desk()
         if self._is_full():
             await desk.room(self._is_full)
-        future = desk.wait()
+        future = desk.wait(since=since)
         self._queue.put(Asked(item, future, desk))
         answer: Answer = await future
         return answer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -18,6 +19,9 @@ from livereferrals.tracking.models import ReferralHit, Visitor
 from tests.factories import make_link
 from tests.tracking.drafting import make_draft
 from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -110,10 +114,6 @@ async def test_server_that_says_nothing_is_left_after_a_while() -> None:
     await group.record(make_draft(link))
     (on_loop,) = (each for each in group._loops.values() if each)
     silent = on_loop._session
-
-    async def say_nothing(self: object) -> None:
-        await asyncio.Event().wait()
-
     assert silent is not None
     silent._answered = MethodType(say_nothing, silent)  # type: ignore[method-assign] # a network that lost it
     await group.record(make_draft(link))
@@ -123,6 +123,38 @@ async def test_server_that_says_nothing_is_left_after_a_while() -> None:
     assert await count_hits() == 3
     await asyncio.to_thread(group.close)
     await sync_to_async(number_events)()
+
+
+async def test_time_on_the_loop_counts_where_the_thread_is_asked_too() -> None:
+    """L-27: else a visitor would wait twice as long as it may where the whole server stands still"""
+    group = HitGroup(Limits(most=100, room=100, patience_s=0.5, look_s=60))
+    link = await sync_to_async(make_link)()
+    await group.record(make_draft(link))
+    (on_loop,) = (each for each in group._loops.values() if each)
+    assert on_loop._session is not None
+    on_loop._session._answered = MethodType(say_nothing, on_loop._session)  # type: ignore[method-assign] # as above
+    released, write = threading.Event(), group._grouping._work
+
+    def stand_still(attempts: Sequence[Attempt]) -> Any:
+        released.wait(60)
+        return write(attempts)
+
+    group._grouping._work = stand_still
+    asked = asyncio.create_task(group.record(make_draft(link)))
+    try:
+        (until,) = await eventually(lambda: group._grouping._desk().waiting.values())
+        assert until <= asyncio.get_running_loop().time(), "it waits for as long again"
+    finally:
+        released.set()
+    await asked
+    await asyncio.to_thread(group.close)
+    assert await count_hits() == 2
+    await sync_to_async(number_events)()
+
+
+async def say_nothing(_session: object) -> None:
+    """Wait for an answer that a network has lost."""
+    await asyncio.Event().wait()
 
 
 async def test_loop_that_ends_leaves_its_hits_to_the_thread(group: HitGroup) -> None:
