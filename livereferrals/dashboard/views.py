@@ -80,8 +80,13 @@ def show_page(request: HttpRequest, subject: object = "", *, page: Page) -> Http
 
 
 def forbid(request: HttpRequest) -> HttpResponse:
-    """Return the answer to somebody who is signed in and may not see or do this."""
-    context = {"user": request.user.get_username(), "awaits_activation": access.awaits_activation(request.user)}
+    """Return the answer to somebody who is signed in and may not see or do this; another account may."""
+    context = {
+        "account": accounts.of(request.user),
+        "awaits_activation": access.awaits_activation(request.user),
+        "sees_others": access.rights_of(request.user) is not None,
+        "back_to": request.get_full_path() if request.method == "GET" else "",
+    }
     return render(request, f"{FOLDER}/forbidden.html", context, status=HTTPStatus.FORBIDDEN)
 
 
