@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from livereferrals.dashboard import failures, snapshots, statistics
+from livereferrals.dashboard import failures, snapshots
 from livereferrals.dashboard.failures import RegionError, journal
+from livereferrals.dashboard.shortening import shorten_for_page
 from livereferrals.dashboard.statistics import Figures
 from livereferrals.events import log, wire
 from livereferrals.events.cursors import Cursor
@@ -120,7 +121,7 @@ class Moment:
 @contextmanager
 def one_moment(viewpoint: Viewpoint) -> Iterator[Moment]:
     """Read everything inside at one moment, and write nothing inside. Rollups that lag are brought forward before."""
-    statistics.keep_tail_short()
+    shorten_for_page()
     with snapshots.one_moment():
         bounds = log.bounds()
         now = timezone.now()

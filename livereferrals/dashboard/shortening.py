@@ -1,9 +1,10 @@
-"""Keeps the tail after the rollups short while somebody watches: beside the renderings, never in the way of one."""
+"""Keeps the tail after the rollups short: before a page, and beside the live renderings, never in the way of one."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 import django.db
@@ -17,6 +18,21 @@ logger = logging.getLogger(__name__)
 
 PAUSE_S = 0.5
 """The shortest time between two looks at the tail."""
+_away_for_pages = threading.Event()
+"""Set while the totals cannot be brought forward for pages, which has been said then."""
+
+
+def shorten_for_page() -> None:
+    """Bring the rollups forward where a page would have to read much after them. If that fails, it reads much."""
+    try:
+        statistics.keep_tail_short()
+    except django.db.Error:
+        # Full, locked or read-only: a long tail is still read right, and where nothing can be read the page says so itself.
+        if not _away_for_pages.is_set():
+            logger.warning("The totals cannot be brought forward.", exc_info=True, extra={"action": "rollup.away"})
+        _away_for_pages.set()
+    else:
+        _away_for_pages.clear()
 
 
 class Shortening:
