@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.db import router, transaction
 
 from livereferrals import conf
@@ -58,11 +58,14 @@ def dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callable[..., 
 def _async_dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callable[..., Any]:
     async def fire(sender: Any, **kwargs: Any) -> Any:
         began = time.perf_counter()
+        alias = router.db_for_write(Confirmation)
+        # Sent by `send`, its queries are made in the sender's thread, and transaction.
+        was_lost = await sync_to_async(is_lost)(alias)
         try:
             return await receiver(sender, **_arguments(trigger, kwargs))
         except Exception:  # the boundary, as above; a savepoint cannot be held across an await
             firings.failed(trigger, receiver, reason=FAILED.reason, began=began)
-            if conf.settings.TRIGGER_ERRORS == "raise":
+            if conf.settings.TRIGGER_ERRORS == "raise" or (await sync_to_async(is_lost)(alias) and not was_lost):
                 raise
             logger.exception(*_failure(trigger), extra=_facts(trigger))
             return FAILED

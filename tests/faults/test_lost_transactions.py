@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.test import Client
 
 from livereferrals.tracking.models import Confirmation
+from livereferrals.triggers import Trigger, complete_trigger
 from tests.callbacks.running import LOOPBACK
-from tests.factories import PASSWORD, make_link, make_subscription, make_user
+from tests.factories import PASSWORD, make_hit, make_link, make_order, make_subscription, make_user
 from tests.shop.models import Order
+from tests.shop.signals import order_paid
 from tests.shop.triggers import TRIGGERS
 
 if TYPE_CHECKING:
@@ -66,6 +69,26 @@ def test_account_that_is_lost_in_a_trigger_or_a_claim_is_not_taken_for_made(stat
     with lost_at(statement):
         answer = client.post("/signup/", {"username": "ann", "password1": PASSWORD, "password2": PASSWORD})
     assert (answer.status_code, User.objects.count(), Confirmation.objects.count()) == (500, 0, 0)
+
+
+async def confirms_without_waiting(sender: Any, affiliate_trigger_name: str, visitor: Any, **kwargs: Any) -> Any:
+    """A host's own receiver; what it asks of the database is asked in the transaction of who sends."""
+    return await sync_to_async(complete_trigger)(None, affiliate_trigger_name, visitor=visitor)
+
+
+def test_order_that_is_lost_in_an_async_receiver_is_not_taken_for_placed(settings: Any) -> None:
+    """S-26, S-22: `send` from synchronous code"""
+    own = Trigger("own", signal=order_paid, receiver=confirms_without_waiting)
+    settings.LIVEREFERRALS = {"TRIGGERS": [own]}
+    visitor = make_hit(link=make_link(owner="house")).visitor
+
+    @transaction.atomic
+    def place_order() -> None:
+        order_paid.send(Order, order=make_order(), visitor=visitor)
+
+    with lost_at("INSERT INTO livereferrals_confirmation"), pytest.raises(DatabaseError):
+        place_order()
+    assert not Order.objects.exists()
 
 
 def test_order_that_is_lost_in_a_trigger_is_not_taken_for_placed() -> None:
