@@ -6,21 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from livereferrals.admin import archiving, previewing
+from livereferrals.admin import archiving, previewing, subscription_headers
 from livereferrals.admin.choices import ArchivedFilter, TriggerFilter
 from livereferrals.admin.filters import PartnerFilter
 from livereferrals.admin.serving import ServedAdmin
 from livereferrals.admin.styling import Styled
+from livereferrals.admin.subscription_headers import HeadersForm
 from livereferrals.admin.tools import Tool
 from livereferrals.callbacks import checking, placeholders
 from livereferrals.callbacks.models import Method, Subscription
 from livereferrals.triggers import catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.db.models import Model, QuerySet
     from django.http import HttpRequest, HttpResponse
     from django.urls import URLPattern
@@ -78,6 +82,9 @@ class SubscriptionForm(forms.ModelForm):
         ),
     )
 
+    places: Mapping[str, str] = {}
+    """The fields at which the mistakes of others are told, by the names of those."""
+
     class Meta:
         model = Subscription
         fields = [
@@ -134,6 +141,25 @@ class SubscriptionForm(forms.ModelForm):
         if others.exclude(pk=instance.pk).exists():
             self.add_error("trigger", DUPLICATE)
 
+    def _update_errors(self, errors: ValidationError) -> None:
+        """Tell of a field that is not on this page, which Django has no place for: a partner's page has a few of them."""
+        placed: dict[str, list[Any]] = {}
+        for name, found in errors.update_error_dict({}).items():
+            name = self.places.get(name, name)
+            if name in self.fields or name == NON_FIELD_ERRORS:
+                placed.setdefault(name, []).extend(found)
+            else:
+                field: Any = Subscription._meta.get_field(name)
+                told = [f"{field.verbose_name}: {message}" for message in ValidationError(found).messages]
+                placed.setdefault(NON_FIELD_ERRORS, []).extend(told)
+        super()._update_errors(ValidationError(placed))  # type: ignore[misc] # Django's own hook, which the stubs leave out
+
+
+class SubscriptionPageForm(HeadersForm, SubscriptionForm):
+    """The same on the subscription's own page, which has its headers too."""
+
+    places = {"headers": subscription_headers.PLAIN}
+
 
 class SubscriptionFormSet(BaseInlineFormSet):
     """The subscriptions on a partner's page; two new ones of one trigger are found before the database is asked."""
@@ -176,7 +202,7 @@ class SubscriptionInline(admin.StackedInline):
 class SubscriptionAdmin(Styled, ServedAdmin):
     """All subscriptions."""
 
-    form = SubscriptionForm
+    form = SubscriptionPageForm
     list_display = ["trigger", "partner", "called", "endpoint_state", "archived_at"]
     list_filter = [PartnerFilter, TriggerFilter, "endpoint__state", ArchivedFilter]
     actions = ["archive"]
@@ -190,6 +216,7 @@ class SubscriptionAdmin(Styled, ServedAdmin):
         (_("Where to call"), {"fields": ["callback_url", "preview", "no_placeholder", "method"]}),
         (_("When a confirmation is taken back"), {"fields": ["send_reversals", "reversal_url"]}),
         (_("Limits"), {"fields": ["timeout_s", "max_in_flight", "allow_plain_http"], "classes": ["collapse"]}),
+        (_("Headers of your own"), {"fields": ["plain_headers", "secret_headers"], "classes": ["collapse"]}),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> list[str]:
@@ -205,6 +232,16 @@ class SubscriptionAdmin(Styled, ServedAdmin):
     def preview(self, subscription: Subscription) -> Any:
         """Show the address with sample values (D-16)."""
         return previewing.of_subscription(subscription)
+
+    @admin.display(description=_("Headers"))
+    def plain_headers(self, subscription: Subscription) -> str:
+        """Show who may only look which headers go along."""
+        return subscription_headers.shown(subscription, secret=False)
+
+    @admin.display(description=_("Secret headers"))
+    def secret_headers(self, subscription: Subscription) -> str:
+        """Show who may only look the names of those that are secret."""
+        return subscription_headers.shown(subscription, secret=True)
 
     @admin.display(description=_("callback URL"), ordering="callback_url")
     def called(self, subscription: Subscription) -> str:
