@@ -43,6 +43,15 @@ def row() -> ProcessStatus:
     return ProcessStatus.objects.get(pk=this_process())
 
 
+def test_who_has_feed_clients_is_a_server_under_asgi() -> None:
+    """O-01: also where the hub is the first to say that the process lives; the doctor tells servers by it"""
+    processes.write(hub_seq=6, watchers=1)
+    assert (row().kind, row().interface, row().worker) == ("server", "asgi", False)
+    processes.say_alive(Life(kind="worker", worker=True))
+    processes.write(hub_seq=7, watchers=1)
+    assert (row().kind, row().interface, row().hub_seq) == ("worker", "", 7)
+
+
 def test_row_stays_when_the_last_feed_client_has_left() -> None:
     """dashboard-1: a process that says it lives is there whether anybody is connected or not"""
     log.load_log()
