@@ -106,6 +106,16 @@ def test_a_listener_may_leave_while_it_is_called() -> None:
     assert other.count == 2
 
 
+def test_a_hint_about_what_is_not_known_here_wakes_nobody_and_harms_nobody() -> None:
+    """O-13 A process of a newer version may hint at what this one has never heard of."""
+    receiver = Receiver()
+    hints.add_listener(receiver.wake)
+    hints.notify("payouts")
+    hints.notify()
+    hints.remove_listener(receiver.wake)
+    assert receiver.count == 1
+
+
 async def test_without_a_layer_that_crosses_processes_nothing_is_received(settings: Settings) -> None:
     """feed-51 No layer, or the in-memory one: the receiver ends at once and readers poll."""
     for layers in ({}, {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}):

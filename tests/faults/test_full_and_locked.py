@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from tests.faults.machinery import full_disk, odd_server
+from tests.faults.no_room import told_lost
 from tests.faults.play import Play
 from tests.servers import server_environment
 from tests.waiting import eventually
@@ -48,7 +49,7 @@ def trouble(kind: str, server: OddServer) -> AbstractContextManager[None]:
 
 @pytest.mark.parametrize("kind", ["locked", "full"])
 def test_visitors_are_led_on_and_nothing_answered_is_lost(sink: PartnerSink, kind: str) -> None:
-    """L-10, L-27, callback-F42, callback-F43: a hit that cannot be written sets no cookie; orders get the host's error"""
+    """L-10, L-27, callback-F42, callback-F43: a hit that cannot be written is logged; orders get the host's error"""
     impatient = {"OPTIONS": {"timeout": 1}}
     with odd_server("daphne", server_environment(), database=impatient) as server:
         play = Play.on([server], sink)
@@ -63,6 +64,9 @@ def test_visitors_are_led_on_and_nothing_answered_is_lost(sink: PartnerSink, kin
             with trouble(kind, server):
                 await eventually(is_refused, what="Visitors who are led on, and orders that are refused")
             await play.recovered()
+            if kind == "locked":  # the log's disk is full too
+                lost = play.load.tallies["led on without a hit"]
+                await eventually(lambda: told_lost(server) >= lost, what="As many lost hits in the log")
 
         play.run(happen)
     assert play.faults() == [], play.account()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.apps import apps
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connection, migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from tests.partner import PartnerSink
 
+LARGE: Final = {"referralhit", "event"}
+"""Models with millions of rows."""
 WIDENED = (Visitor, ReferralHit, Confirmation, Event, Delivery)
 """The tables to which what clients do adds rows."""
 
@@ -95,8 +98,21 @@ def breaks_older_processes(operation: Operation) -> bool:
     )
 
 
+def holds_up_hits(operation: Operation) -> bool:
+    """Whether PostgreSQL builds an index on hits or events that nobody can be written into meanwhile."""
+    if not isinstance(operation, migrations.AddField | migrations.AddIndex) or operation.model_name_lower not in LARGE:
+        return False
+    if isinstance(operation, migrations.AddField):
+        column = cast("models.Field[object, object]", operation.field)
+        return bool(vars(column)["db_index"] or column.unique)
+    return not isinstance(operation, AddIndexConcurrently)
+
+
 def field(**options: object) -> migrations.AddField:
     return migrations.AddField("ReferralHit", "more", models.IntegerField(**options))  # type: ignore[arg-type] # as given
+
+
+INDEX: Final = models.Index(fields=["referer"], name="lr_hit_referer")
 
 
 @pytest.mark.once
@@ -117,10 +133,28 @@ def test_what_breaks_older_processes_is_told_from_what_does_not(operation: Opera
 
 
 @pytest.mark.once
-def test_no_migration_after_the_first_breaks_older_processes() -> None:
-    """O-13: what goes is left alone for one release by the code, and taken away by the next"""
+@pytest.mark.parametrize(
+    ("operation", "holds"),
+    [
+        pytest.param(migrations.AddIndex("ReferralHit", INDEX), True, id="on-hits"),
+        pytest.param(migrations.AddIndex("Event", INDEX), True, id="on-events"),
+        pytest.param(AddIndexConcurrently("ReferralHit", INDEX), False, id="concurrently"),
+        pytest.param(migrations.AddIndex("Partner", INDEX), False, id="on-a-small-table"),
+        pytest.param(field(null=True, db_index=True), True, id="of-a-new-column"),
+        pytest.param(field(null=True), False, id="column-without"),
+    ],
+)
+def test_what_holds_up_hits_is_told_from_what_does_not(operation: Operation, holds: bool) -> None:
+    """O-13"""
+    assert holds_up_hits(operation) is holds
+
+
+@pytest.mark.once
+def test_no_migration_after_the_first_breaks_or_holds_up_older_processes() -> None:
+    """O-13: what goes is left alone for one release by the code, and taken away by the next; no table of hits is locked"""
     loader = MigrationLoader(None)
     label = apps.get_app_config("livereferrals").label
     later = [found for (app, name), found in loader.disk_migrations.items() if app == label and name != "0001_initial"]
     assert loader.disk_migrations
-    assert [each for found in later for each in found.operations if breaks_older_processes(each)] == []
+    operations = [each for found in later for each in found.operations]
+    assert [each for each in operations if breaks_older_processes(each) or holds_up_hits(each)] == []
