@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
+from datetime import timedelta
 from http import HTTPStatus
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,10 +14,14 @@ import aiohttp
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
+from livereferrals.callbacks.leasing import LEASE
+from livereferrals.callbacks.models import Delivery, Endpoint
 from livereferrals.dashboard import rebuilding
 from livereferrals.dashboard.models import HourlyPartnerTotal
 from livereferrals.events.models import Event
+from tests.callbacks.running import owe, subscribe
 from tests.factories import make_event, make_partner
 from tests.faults.machinery import odd_environment, odd_server
 from tests.faults.play import Play
@@ -94,6 +100,22 @@ def test_machine_whose_clock_is_ahead_forgets_nothing(tmp_path: Path) -> None:
     assert Event.objects.count() == len(events) + 1
     assert HourlyPartnerTotal.objects.filter(partner=partner.uid).exists()
     assert rebuilding.check() == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no clock but the machine's")
+def test_machine_whose_clock_is_ahead_calls_nobody_too_early(sink: PartnerSink, tmp_path: Path) -> None:
+    """callback-F44: it takes no lease of a worker that is well, and makes nothing that is due tomorrow"""
+    due, held, later = (subscribe(sink.url(path)) for path in ("/due", "/held", "/later"))
+    deliveries = {each.pk: owe(each) for each in (due, held, later)}
+    now = timezone.now()
+    Endpoint.objects.filter(pk=held.pk).update(
+        lease_token=uuid.uuid4(), leased_by="elsewhere:1:1", lease_until=now + LEASE
+    )
+    Delivery.objects.filter(pk=deliveries[later.pk].pk).update(due_at=now + timedelta(days=1))
+    clock = tmp_path / "clock"
+    clock.write_text(str(30 * 24 * HOUR_S))
+    ahead(clock, "livereferrals", "worker", "--once")
+    assert [call.path for call in sink.calls] == ["/due"]
 
 
 def ahead(clock: Path, *command: str) -> None:

@@ -1,6 +1,6 @@
 """Sessions that PostgreSQL ends, as when it restarts: the threads beside the requests begin new ones by themselves.
 
-Those of hits, links, the feed, the dashboard and callbacks have such tests where the other tests of them are.
+The threads of hits, events, the feed and the dashboard have such tests beside their others.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ from django.utils import timezone
 
 from livereferrals import housekeeping
 from livereferrals.callbacks import watching
-from livereferrals.callbacks.models import EndpointAlert
+from livereferrals.callbacks.models import Delivery, Endpoint, EndpointAlert
 from livereferrals.dashboard import rollups
 from livereferrals.events.models import EventLog
 from livereferrals.housekeeping import keeper
+from livereferrals.tracking.link_cache import LinkCache
 from livereferrals.triggers import firings
 from livereferrals.triggers.firings import Recorder
 from livereferrals.triggers.models import TriggerFiring
-from tests.factories import make_delivery, make_event
+from tests.callbacks.running import owe, running_worker, subscribe
+from tests.factories import make_delivery, make_event, make_link
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
+
+    from tests.servers import PartnerSink
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -66,6 +70,21 @@ def works_on_after_a_cut(thread: str, begin: Callable[[], object], is_done: Call
     assert len(sessions) > 1
 
 
+def test_link_is_found_all_the_same() -> None:
+    """L-27: at once, whoever asks first"""
+    make_link(identifier="abc123")
+    links = LinkCache()
+
+    def find() -> None:
+        links.drop()
+        assert links.find("abc123") is not None
+
+    try:
+        works_on_after_a_cut("livereferrals-links", find, lambda: True)
+    finally:
+        links.close()
+
+
 def test_housekeeper_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """O-04: totals follow the log again"""
     monkeypatch.setattr(keeper, "ROLLUPS_S", 0.02)
@@ -78,6 +97,25 @@ def test_housekeeper_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
         )
     finally:
         thread.stop()
+
+
+def test_idle_worker_goes_on(sink: PartnerSink) -> None:
+    """callback-F41: what it asks first, when there is work again, is asked outside of a transaction"""
+    subscription = subscribe(sink.url())
+    with running_worker() as worker:
+        works_on_after_a_cut(
+            "livereferrals-callbacks-database",
+            lambda: owe(subscription),
+            lambda: worker.is_well and not unfinished(),
+        )
+
+
+def unfinished() -> bool:
+    """Whether something is to be delivered, or its endpoint to be given back."""
+    return (
+        Delivery.objects.exclude(state="delivered").exists()
+        or Endpoint.objects.filter(lease_token__isnull=False).exists()
+    )
 
 
 def test_watch_over_endpoints_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from livereferrals.callbacks import clock
+from livereferrals.callbacks import clock, turns
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
 from livereferrals.callbacks.owning import Known
+from tests.callbacks import turning
 from tests.callbacks.faulting import worker_connection
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
 from tests.faults.killing import check_books
@@ -230,6 +231,16 @@ def test_jump_of_the_clock_sends_nothing_twice(
         wait_for_state(late, DeliveryState.DELIVERED)
     check_books(sink)
     assert set(Delivery.objects.values_list("lost", flat=True)) == {0}
+
+
+def test_lease_that_a_step_back_has_made_endless_is_kept_by_its_worker(sink: PartnerSink) -> None:
+    """callback-F44: renewed by the new time, before others trust that again and take it for nonsense"""
+    owe(subscribe(sink.url()))
+    (held,) = turning.lease()
+    Endpoint.objects.update(lease_until=timezone.now() + timedelta(hours=2))
+    turns.turn(turns.Wish(tokens={held.endpoint: held.token}, keeps=[held.endpoint]))
+    assert turning.lease("third-host:1:1") == []
+    assert Endpoint.objects.get().lease_token == held.token
 
 
 def test_clock_is_trusted_again_after_the_length_of_a_lease() -> None:
