@@ -20,8 +20,9 @@ import django.db
 from channels.routing import ProtocolTypeRouter
 from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.urls import NoReverseMatch, reverse
 from django.urls import get_script_prefix as current_script_prefix
+
+from livereferrals import routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -151,10 +152,8 @@ def _own_socket(path_info: str) -> ASGIApplication | None:
 
 def _mount_point() -> str | None:
     """Return the path, without script name, below which our routes lie; nothing where the host has not mounted them."""
-    try:
-        return "/" + reverse(MOUNT_NAME).removeprefix(current_script_prefix())
-    except NoReverseMatch:
-        return None
+    mounted_at = routes.path_of(MOUNT_NAME)
+    return None if mounted_at is None else "/" + mounted_at.removeprefix(current_script_prefix())
 
 
 def _path_info(scope: Scope) -> str:

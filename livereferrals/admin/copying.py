@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from livereferrals import conf
+from livereferrals import conf, routes
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -32,10 +31,7 @@ class Address:
 
 def link_path(identifier: str) -> str | None:
     """Return the path of a link, or `None` where the host has not included `livereferrals.urls`."""
-    try:
-        return reverse("livereferrals:link", args=[identifier])
-    except NoReverseMatch:
-        return None
+    return routes.path_of("livereferrals:link", identifier)
 
 
 def partner_addresses(request: HttpRequest, uid: str) -> list[Address]:

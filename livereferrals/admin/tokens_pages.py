@@ -15,10 +15,11 @@ from django.contrib.admin.helpers import AdminForm
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, path, reverse
+from django.urls import path, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from livereferrals import routes
 from livereferrals.admin.copying import copy_text_button
 from livereferrals.admin.tokens_forms import NewTokenForm
 from livereferrals.exceptions import TokenExists
@@ -152,11 +153,10 @@ def _shown(model_admin: ModelAdmin, request: HttpRequest, row: FeedToken, text: 
 @sensitive_variables("text")
 def commands(request: HttpRequest, text: str) -> list[Command]:
     """Return two command lines that read the feed with this token, as this site is reached now."""
-    try:
-        feed = request.build_absolute_uri(reverse("livereferrals_dashboard:overview") + "feed/v1/")
-    except NoReverseMatch:
+    mounted_at = routes.path_of("livereferrals_dashboard:overview")
+    if mounted_at is None:
         return []
-    found = token_commands.commands(feed, text)
+    found = token_commands.commands(request.build_absolute_uri(f"{mounted_at}feed/v1/"), text)
     return [Command(label=label, button=copy_text_button(command)) for label, command in found]
 
 

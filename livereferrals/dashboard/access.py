@@ -11,8 +11,9 @@ from django.contrib.auth import get_user
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions.backends.signed_cookies import SessionStore as MemorySession
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
+from django.urls import Resolver404, get_script_prefix, resolve
 
+from livereferrals import routes
 from livereferrals.tracking.models import Partner
 
 if TYPE_CHECKING:
@@ -99,10 +100,8 @@ def login_url(back_to: str) -> str:
     declared = redirect_to_login(back_to).url
     if _leads_somewhere(declared):
         return declared
-    try:
-        return redirect_to_login(back_to, login_url=reverse("admin:login")).url
-    except NoReverseMatch:
-        return declared
+    of_admin = routes.path_of("admin:login")
+    return declared if of_admin is None else redirect_to_login(back_to, login_url=of_admin).url
 
 
 def _leads_somewhere(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.urls import NoReverseMatch, reverse
+from livereferrals import routes
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -29,17 +29,6 @@ class Account:
 def of(user: AbstractBaseUser | AnonymousUser) -> Account:
     """Return the account of somebody who is signed in. Staff leave by the admin where there is one, others by the host."""
     may_enter = user.is_active and getattr(user, "is_staff", False)
-    admin_url = _address("admin:index") if may_enter else ""
-    return Account(
-        name=user.get_username(),
-        admin_url=admin_url,
-        logout_url=(_address("admin:logout") if admin_url else "") or _address(LOGOUT),
-    )
-
-
-def _address(name: str) -> str:
-    """Return the path of a URL of the host's; empty where there is none of this name."""
-    try:
-        return reverse(name)
-    except NoReverseMatch:
-        return ""
+    admin_url = routes.path_of("admin:index") if may_enter else None
+    logout_url = (routes.path_of("admin:logout") if admin_url else None) or routes.path_of(LOGOUT)
+    return Account(name=user.get_username(), admin_url=admin_url or "", logout_url=logout_url or "")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
 from django.conf.urls.i18n import is_language_prefix_patterns_used
-from django.urls import NoReverseMatch, Resolver404, get_resolver, resolve, reverse
+from django.urls import Resolver404, get_resolver, resolve, reverse
 from django.utils.functional import Promise
 from django.utils.translation import get_language_from_path
 
+from livereferrals import routes
 from livereferrals.tracking import destinations, views
 
 if TYPE_CHECKING:
@@ -85,10 +86,8 @@ def _remembered(kept: dict[str, T], path: str, judge: Callable[[str], T]) -> T:
 
 
 def _mount() -> str | None:
-    try:
-        return unquote(reverse(LINK, args=["x"])).removesuffix("x")
-    except NoReverseMatch:
-        return None
+    path = routes.path_of(LINK, "x")
+    return None if path is None else unquote(path).removesuffix("x")
 
 
 def _is_translated(patterns: Iterable[Any]) -> bool:

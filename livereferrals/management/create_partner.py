@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import router, transaction
-from django.urls import NoReverseMatch, reverse
 
+from livereferrals import routes
 from livereferrals.callbacks.models import Subscription
 from livereferrals.tracking.models import Partner
 from livereferrals.triggers import catalogue
@@ -64,7 +64,4 @@ def _made(row: Any) -> Any:
 
 def _link_of(partner: Partner) -> str:
     identifier = partner.links.get(home=True).identifier
-    try:
-        return reverse("livereferrals:link", args=[identifier])
-    except NoReverseMatch:
-        return identifier
+    return routes.path_of("livereferrals:link", identifier) or identifier

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import template
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import ngettext
 
+from livereferrals import routes
 from livereferrals.callbacks import attention
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def lr_attention(context: Context) -> dict[str, Any]:
 
 
 def _address(need: attention.Need) -> str:
-    try:
-        return reverse("admin:livereferrals_subscription_change", args=[need.subscription.pk])
-    except NoReverseMatch:
-        return ""
+    return routes.path_of("admin:livereferrals_subscription_change", need.subscription.pk) or ""
 
 
 @register.filter

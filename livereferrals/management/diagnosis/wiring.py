@@ -11,10 +11,9 @@ from asgiref.testing import ApplicationCommunicator
 from django.apps import apps
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
-from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from livereferrals import asgi, conf
+from livereferrals import asgi, conf, routes
 from livereferrals.checks.serving import application_line
 from livereferrals.management.diagnosis.findings import Finding, error, ok, warning
 
@@ -37,9 +36,8 @@ def urls() -> Iterator[Finding]:
         ("livereferrals:link", ["..."], "Links", 'path("ref/", include("livereferrals.urls"))'),
         (asgi.MOUNT_NAME, [], "Dashboard and feed", 'path("referrals/", include("livereferrals.dashboard.urls"))'),
     ):
-        try:
-            where = reverse(name, args=arguments)
-        except NoReverseMatch:
+        where = routes.path_of(name, *arguments)
+        if where is None:
             yield error(URLS, f"{word} have no URL.", advice=f"In urls.py: {line}")
         else:
             yield ok(URLS, f"{word} are at {where}.")
@@ -71,10 +69,10 @@ async def _tried(found: Any, path: str) -> list[Finding]:
     if not await _answers_health(found):
         return [error(ASGI, f"{path} is not wrapped: no live pages, no feed, no deliveries.", advice=wrap)]
     findings = [ok(ASGI, f"{path}, asked in this process, is wrapped and answers {asgi.HEALTH_PATH}.")]
-    try:
-        where = reverse(asgi.MOUNT_NAME) + "feed/v1/ws"
-    except NoReverseMatch:
+    mounted_at = routes.path_of(asgi.MOUNT_NAME)
+    if mounted_at is None:
         return findings
+    where = f"{mounted_at}feed/v1/ws"
     if await _knows_socket(found, where):
         return [*findings, ok(WEBSOCKET, f"{where}, asked in this process, answers.")]
     lost = error(WEBSOCKET, f"{where} is not served: no live pages, and no feed over WebSocket.", advice=wrap)
