@@ -16,7 +16,6 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from livereferrals.callbacks.leasing import LEASE
 from livereferrals.callbacks.models import Delivery, Endpoint
 from livereferrals.dashboard import rebuilding
 from livereferrals.dashboard.models import HourlyPartnerTotal
@@ -108,9 +107,8 @@ def test_machine_whose_clock_is_ahead_calls_nobody_too_early(sink: PartnerSink, 
     due, held, later = (subscribe(sink.url(path)) for path in ("/due", "/held", "/later"))
     deliveries = {each.pk: owe(each) for each in (due, held, later)}
     now = timezone.now()
-    Endpoint.objects.filter(pk=held.pk).update(
-        lease_token=uuid.uuid4(), leased_by="elsewhere:1:1", lease_until=now + LEASE
-    )
+    lease = {"lease_token": uuid.uuid4(), "leased_by": "elsewhere:1:1", "lease_until": now + timedelta(minutes=1)}
+    Endpoint.objects.filter(pk=held.pk).update(**lease)
     Delivery.objects.filter(pk=deliveries[later.pk].pk).update(due_at=now + timedelta(days=1))
     clock = tmp_path / "clock"
     clock.write_text(str(30 * 24 * HOUR_S))

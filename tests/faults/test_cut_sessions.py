@@ -146,6 +146,6 @@ def test_recorder_of_firings_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def decide() -> None:
         nonlocal taken
         taken += 1
-        recorder.take(firings.TriggerFiring(trigger="Order paid", fired_at=timezone.now(), reason="no-hits"))
+        recorder.take(TriggerFiring(trigger="Order paid", fired_at=timezone.now(), reason="no-hits"))
 
     works_on_after_a_cut("livereferrals-firings", decide, lambda: TriggerFiring.objects.count() == taken)
