@@ -57,9 +57,25 @@ def issue(name: str, *, issuer: Identity | None = None, age: timedelta = timedel
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(_usage(is_authority=issuer is None), critical=True)
     )
     if issuer is not None:
         of_issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
         builder = builder.add_extension(of_issuer, critical=False)
     signer = issuer.key if issuer is not None else key
     return Identity(certificate=builder.sign(signer, hashes.SHA256()), key=key)
+
+
+def _usage(*, is_authority: bool) -> x509.KeyUsage:
+    """Return what the key is for; from Python 3.13 on, an authority that does not say so is refused."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
