@@ -123,5 +123,6 @@ def ahead(clock: Path, *command: str) -> None:
         cwd=ROOT,
         env=odd_environment(server_environment(), clock=str(clock)),
         check=True,
+        timeout=120,
         stdout=subprocess.DEVNULL,
     )

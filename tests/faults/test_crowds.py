@@ -121,6 +121,24 @@ def test_delivery_that_takes_the_worker_with_it_is_poison_and_the_rest_flow(sink
     assert {call.headers["webhook-id"] for call in sink.calls} == {str(delivery.pk) for delivery in good}
 
 
+@pytest.mark.once
+def test_delivery_that_was_lost_has_its_endpoint_to_itself(sink: PartnerSink) -> None:
+    """callback-F30, callback-F37: what was under way beside it would be lost, and condemned in the end, with it"""
+    subscription, elsewhere = subscribe(sink.url("/lost"), max_in_flight=4, timeout_s=30), subscribe(sink.url("/free"))
+    lost, other = owe(subscription), owe(subscription)
+    Delivery.objects.filter(pk=lost.pk).update(attempts=1, lost=1)
+    sink.answer_at("/lost", Answer(manner="hang"))
+    with running_worker():
+        sink.wait_for(1)
+        for _ in range(3):  # turns, in each of which more could be started
+            wait_for_state(owe(elsewhere), DeliveryState.DELIVERED)
+        assert (reload(lost).state, reload(other).state) == ("sending", "waiting")
+        sink.answer_at("/lost", Answer())
+        sink.release()
+        for delivery in (lost, other):
+            wait_for_state(delivery, DeliveryState.DELIVERED)
+
+
 def test_servers_with_their_own_workers_and_one_beside_them_call_once(sink: PartnerSink) -> None:
     """callback-F39: two embedded ones and an external one at once, without election."""
     sink.default = Answer(delay_s=0.05)
