@@ -13,7 +13,6 @@ from django.db.models import Exists, OuterRef, Q
 
 from livereferrals import signals
 from livereferrals.callbacks import blocking, clock, health, mailing
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import (
     AlertCause,
     Delivery,
@@ -27,6 +26,7 @@ from livereferrals.callbacks.models import (
 )
 from livereferrals.callbacks.notices import tell
 from livereferrals.callbacks.outcomes import Outcome
+from livereferrals.callbacks.transactions import alias
 
 if TYPE_CHECKING:
     import uuid

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from django.db.models import Case, DateTimeField, Value, When
 
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery
+from livereferrals.callbacks.transactions import alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

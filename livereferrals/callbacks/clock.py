@@ -37,6 +37,11 @@ def moment(alias: str) -> Any:
     return Now() if connections[alias].vendor == "postgresql" else timezone.now()
 
 
+def mark(alias: str, *, here: datetime) -> datetime | Now:
+    """Return what stands for the time in a statement that is kept: on SQLite this mark, in whose place goes the time."""
+    return Now() if connections[alias].vendor == "postgresql" else here
+
+
 class Watch:
     """Notices jumps of the common clock, by a clock that cannot be set.
 

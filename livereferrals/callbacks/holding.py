@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from django.utils.translation import gettext as _
 
 from livereferrals.callbacks import clock, recording
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Endpoint, EndpointState
 from livereferrals.callbacks.notices import endpoint_entry
-from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.callbacks.transactions import alias, short_transaction
 from livereferrals.callbacks.waking import wake_workers
 from livereferrals.events import log
 

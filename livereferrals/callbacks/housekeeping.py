@@ -9,10 +9,9 @@ from django.db.models import Exists, OuterRef, Q
 
 from livereferrals import conf
 from livereferrals.callbacks import clock
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint, EndpointState, EndReason
 from livereferrals.callbacks.notices import delivery_entry
-from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.callbacks.transactions import alias, short_transaction
 from livereferrals.events import log
 
 if TYPE_CHECKING:

@@ -5,29 +5,42 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from django.db import connections
+
 from livereferrals import conf
 from livereferrals.callbacks import erasing, metrics, transitions
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState
 from livereferrals.callbacks.notices import Notice, delivery_entry
 from livereferrals.callbacks.outcomes import Outcome
-from livereferrals.events import log
+from livereferrals.events import bulk, log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
     from datetime import datetime
 
 
 CHANGED = ("state", "lost", "lease_token", "last_outcome", "last_status", "due_at", "end_reason", "finished_at")
 
 
-def take_back(alias: str, *, endpoints: Iterable[int], now: datetime) -> list[Notice]:
+def is_any_left(alias: str, *, endpoints: Collection[int]) -> bool:
+    """Whether there are such rows: nearly never. One query."""
+    sending = bulk.one_of("subscription_id", using=alias)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {Delivery._meta.db_table} WHERE {sending} AND state = %s LIMIT 1",  # noqa: S608 - names of our own
+            [bulk.keys(endpoints, using=alias), DeliveryState.SENDING],
+        )
+        return cursor.fetchone() is not None
+
+
+def take_back(alias: str, *, endpoints: Collection[int], now: datetime) -> list[Notice]:
     """Make the `sending` rows of newly leased endpoints wait again, or condemn them at the third loss.
 
-    In the lease's transaction. One query when there are none, as nearly always.
+    In the lease's transaction.
     """
     rows = list(
         Delivery.objects.using(alias)
-        .filter(subscription__in=list(endpoints), state=DeliveryState.SENDING)
+        .filter(subscription__in=endpoints, state=DeliveryState.SENDING)
         .select_related("subscription__partner")
         .select_for_update(of=("self",))
     )

@@ -17,7 +17,6 @@ from django.utils.translation import gettext as _
 
 from livereferrals.callbacks import clock, recording
 from livereferrals.callbacks.acting import make_due
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import (
     Delivery,
     DeliveryKind,
@@ -27,7 +26,7 @@ from livereferrals.callbacks.models import (
     ReplayState,
     Subscription,
 )
-from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.callbacks.transactions import alias, short_transaction
 from livereferrals.callbacks.waking import wake_workers
 
 if TYPE_CHECKING:

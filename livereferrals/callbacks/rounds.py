@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from django.db import close_old_connections
 
 from livereferrals import conf
-from livereferrals.callbacks import clock, faults, housekeeping, leasing, metrics, turns
+from livereferrals.callbacks import clock, faults, housekeeping, leasing, metrics, reading, turns, wanting
 from livereferrals.callbacks.attempting import Attempt
 from livereferrals.callbacks.owning import Known
 from livereferrals.callbacks.progress import Progress
@@ -20,11 +20,12 @@ from livereferrals.events import publisher
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from livereferrals.callbacks.calls import Job
-    from livereferrals.callbacks.leasing import Leased, Ready
+    from livereferrals.callbacks.leasing import Leased
     from livereferrals.callbacks.notices import Notice
+    from livereferrals.callbacks.reading import Found
     from livereferrals.callbacks.sender import Sender
     from livereferrals.callbacks.settling import Result
     from livereferrals.callbacks.threads import WorkThread
@@ -139,12 +140,11 @@ class Rounds:
         self._board.add(leased.leases, now=time.monotonic())
         self._tell(leased.notices)
         self._was_full = room <= len(leased.leases) or len(leased.leases) >= leasing.AT_ONCE
-        await self._read(self._board.hungry())
-        await self._read_tests()
+        await self._read(self._board.hungry(), tests_of=list(self._board.served))
         # Not before it went well: else the next round has nothing to do, and looks like a database that is back.
         self._timetable.end(began=now, now=time.monotonic())
         if self._board.room <= 0:
-            others_wait = await self._database.call(lambda: leasing.is_anything_waiting(only=self._only))
+            others_wait = await self._database.call(lambda: wanting.is_anything_waiting(only=self._only))
             self._board.let_go(now=time.monotonic(), others_wait=others_wait)
         if now - self._cleaned_at >= HOUSEKEEPING_S:
             self._cleaned_at = now
@@ -154,21 +154,20 @@ class Rounds:
     def _lease(self, room: int, failing: int) -> Leased:
         return leasing.lease(worker=self._worker, limit=room, failing=failing, only=self._only, watch=self._clock)
 
-    async def _read(self, endpoints: list[int]) -> None:
+    async def _read(self, endpoints: list[int], *, tests_of: Sequence[int] = ()) -> None:
+        if not (endpoints or tests_of):
+            return
+
         @metrics.timed("read")
-        def read() -> dict[int, list[Ready]]:
-            return leasing.read(endpoints)
+        def read() -> Found:
+            return reading.read(endpoints, tests_of=tests_of)
 
         found = await self._database.call(read)
-        for key, ready in found.items():
+        for key, ready in found.due.items():
             self._board.served[key].add(ready)
+        for key, ready in found.tests.items():
+            self._board.served[key].add_tests(ready)
         faults.reach(faults.Point.READ)
-
-    async def _read_tests(self) -> None:
-        keys = list(self._board.served)
-        if keys:
-            for key, ready in (await self._database.call(lambda: leasing.read_tests(keys))).items():
-                self._board.served[key].add_tests(ready)
 
     # --- writing --------------------------------------------------------------------------------------------------------
 

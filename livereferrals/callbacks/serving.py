@@ -6,13 +6,14 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from livereferrals.callbacks.leasing import READ_AHEAD
+from livereferrals.callbacks.reading import READ_AHEAD
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from livereferrals.callbacks.leasing import Lease, Ready
+    from livereferrals.callbacks.leasing import Lease
+    from livereferrals.callbacks.reading import Ready
     from livereferrals.callbacks.turns import Turn
 
 LONGEST_SERVICE_S: Final = 30.0

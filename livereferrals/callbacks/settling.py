@@ -12,10 +12,10 @@ from django.db.models import Q
 from livereferrals import conf
 from livereferrals.callbacks import batches, erasing, faults, health, metrics, succeeding, transitions
 from livereferrals.callbacks.health import Health
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryKind, DeliveryState, Endpoint
 from livereferrals.callbacks.notices import FAILING, Notice, delivery_entry, endpoint_entry
 from livereferrals.callbacks.outcomes import Outcome
+from livereferrals.callbacks.transactions import alias
 from livereferrals.events import bulk, log
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from livereferrals.callbacks import alerting, clock, recording
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import AlertCause, SigningSecret, Subscription
-from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.callbacks.transactions import alias, short_transaction
 
 if TYPE_CHECKING:
     from datetime import datetime

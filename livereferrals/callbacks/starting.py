@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections
 
 from livereferrals.callbacks.calls import Job
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState, Endpoint, SigningSecret
 from livereferrals.callbacks.payload import Facts
+from livereferrals.callbacks.transactions import alias
 from livereferrals.events import bulk, log
 from livereferrals.events.cursors import Cursor
 from livereferrals.events.models import Event, EventLog

@@ -14,10 +14,10 @@ from django.db import connections
 
 from livereferrals import signals
 from livereferrals.callbacks.erasing import CLEARED
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState
 from livereferrals.callbacks.notices import entry_of
 from livereferrals.callbacks.outcomes import Outcome
+from livereferrals.callbacks.transactions import alias
 from livereferrals.events import bulk
 
 if TYPE_CHECKING:

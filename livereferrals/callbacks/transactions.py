@@ -5,10 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from django.db import connections, transaction
+from django.db import connections, router, transaction
+
+from livereferrals.callbacks.models import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def alias() -> str:
+    """Return the database that the worker writes to."""
+    return router.db_for_write(Delivery)
 
 
 @contextmanager

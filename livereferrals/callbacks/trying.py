@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from django.utils.translation import gettext as _
 
 from livereferrals.callbacks import clock, recording
-from livereferrals.callbacks.leasing import alias
 from livereferrals.callbacks.models import Delivery, DeliveryKind, Subscription
 from livereferrals.callbacks.samples import sample_event
-from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.callbacks.transactions import alias, short_transaction
 from livereferrals.callbacks.waking import wake_workers
 from livereferrals.events.locking import lock_singleton
 from livereferrals.events.models import EventLog

@@ -11,10 +11,11 @@ from django.db import connections
 
 from livereferrals.callbacks import faults, settling, starting
 from livereferrals.callbacks.health import BREAKER
-from livereferrals.callbacks.leasing import LEASE, NONSENSE, alias, origin_of, room_of
+from livereferrals.callbacks.leasing import origin_of, room_of
 from livereferrals.callbacks.models import Endpoint
 from livereferrals.callbacks.owning import Known
-from livereferrals.callbacks.transactions import short_transaction
+from livereferrals.callbacks.transactions import alias, short_transaction
+from livereferrals.callbacks.wanting import LEASE, NONSENSE
 from livereferrals.events.pipelines import together
 
 if TYPE_CHECKING:
@@ -156,8 +157,8 @@ def _stand(endpoint: Endpoint, *, begun: float, now: datetime) -> Stand:
         may_send=is_callable and endpoint.state == "active" and not is_gated and subscription.partner.active,
         may_test=is_callable and (not is_gated or health.gate_reason == BREAKER),
         is_failing=health.consecutive_failures > 0,
-        room=room_of(endpoint),
-        origin=origin_of(subscription),
+        room=room_of(failures=health.consecutive_failures, max_in_flight=subscription.max_in_flight),
+        origin=origin_of(subscription.callback_url),
         gate_until=endpoint.gate_until,
         until=begun + left.total_seconds(),
     )

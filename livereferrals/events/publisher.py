@@ -42,8 +42,8 @@ class Publisher:
         self._wanted = threading.Event()
         self._resting = threading.Event()
         self._resting.set()
-        self._announced: set[str] = set()
-        """What other processes are to be told of."""
+        self._hints: set[str] = set()
+        """What there is to hint at, once everything has its number."""
         self._lock = threading.Lock()
         self._pid: int | None = None
 
@@ -67,14 +67,11 @@ class Publisher:
             about: what else there is to hint at, beside the log.
         """
         if about is not None:
-            hints.notify(about)
+            self._hints.add(about)
         if self.is_inline:
             publish_now()
-            if about is not None:
-                hints.announce(about)
+            self._hint()
             return
-        if about is not None:
-            self._announced.add(about)
         self._wanted.set()
         if self._pid != os.getpid():
             self._start()
@@ -103,16 +100,18 @@ class Publisher:
             last = time.monotonic()
             wanted.clear()
             numbered = self._published()
-            self._announce()
+            self._hint()
             apart = FLOOD_APART_S if numbered is not None and numbered >= FLOOD else APART_S
             if numbered is None:
                 connections.close_all()
                 threading.Event().wait(RETRY_S)
                 wanted.set()
 
-    def _announce(self) -> None:
-        while self._announced:
-            hints.announce(self._announced.pop())
+    def _hint(self) -> None:
+        while self._hints:
+            about = self._hints.pop()
+            hints.notify(about)
+            hints.announce(about)
 
     @staticmethod
     def _published() -> int | None:

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 from django.db import DataError, OperationalError
 
-from livereferrals.callbacks import embedded, leasing, processes, serving, telling
+from livereferrals.callbacks import embedded, processes, reading, serving, telling
 from livereferrals.callbacks.models import Delivery, DeliveryAttempt, DeliveryState
 from livereferrals.callbacks.notices import Notice
 from livereferrals.callbacks.telling import Teller
@@ -159,7 +159,7 @@ def test_more_than_a_read_ahead_is_delivered_in_the_end(
     sink: PartnerSink, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """callback-S20: a backlog is read in pieces, with few slots."""
-    for module in (leasing, serving):
+    for module in (reading, serving):
         monkeypatch.setattr(module, "READ_AHEAD", 16)
     settings.LIVEREFERRALS = {"CALLBACKS": settings.LIVEREFERRALS["CALLBACKS"] | {"CONCURRENCY": 4, "PER_ORIGIN": 3}}
     subscription = subscribe(sink.url(), max_in_flight=32)

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from livereferrals.callbacks import leasing, processes
+from livereferrals.callbacks import leasing, processes, reading, wanting
 from livereferrals.callbacks.models import NEVER, Delivery, Endpoint, EndpointState
 from tests.callbacks.running import reload, subscribe
 from tests.callbacks.turning import lease, owe, start, take_over
@@ -87,14 +87,14 @@ def test_delivery_of_the_future_is_not_due(subscription: Subscription) -> None:
     delivery = owe(subscription)
     Delivery.objects.filter(pk=delivery.pk).update(due_at=timezone.now() + timedelta(minutes=1))
     assert lease() == []
-    assert not leasing.is_anything_waiting()
+    assert not wanting.is_anything_waiting()
 
 
 def test_no_room_takes_no_lease(subscription: Subscription) -> None:
     """callback-S20: a worker leases no more than it has slots."""
     owe(subscription)
     assert leasing.lease(worker="w", limit=0).leases == []
-    assert leasing.is_anything_waiting()
+    assert wanting.is_anything_waiting()
 
 
 @pytest.mark.parametrize("ends_in_s", [-1, 3600], ids=["over", "nonsense"])
@@ -135,12 +135,12 @@ def test_reading_gives_what_is_due_in_order_and_writes_nothing(subscription: Sub
     Delivery.objects.filter(pk=first.pk).update(due_at=timezone.now() - timedelta(minutes=1))
     Delivery.objects.filter(pk=second.pk).update(due_at=timezone.now() - timedelta(minutes=2))
     Delivery.objects.filter(pk=later.pk).update(due_at=timezone.now() + timedelta(minutes=1))
-    found = leasing.read([subscription.pk, other.pk])
+    found = reading.read([subscription.pk, other.pk]).due
     assert {key: [ready.id for ready in every] for key, every in found.items()} == {
         subscription.pk: [second.pk, first.pk],
         other.pk: [third.pk],
     }
-    assert leasing.read([]) == {}
+    assert reading.read([]) == reading.Found(due={}, tests={})
 
 
 def test_unsent_delivery_goes_back_without_a_trace(subscription: Subscription) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from livereferrals.callbacks.attempting import Attempt
-from livereferrals.callbacks.leasing import Lease, Ready
+from livereferrals.callbacks.leasing import Lease
+from livereferrals.callbacks.reading import Ready
 from livereferrals.callbacks.sender import Sender
 from livereferrals.callbacks.serving import LONGEST_SERVICE_S, Board
 from livereferrals.callbacks.turns import Stand, Turn

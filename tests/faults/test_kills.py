@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from livereferrals.callbacks import faults
-from livereferrals.callbacks.leasing import LEASE
 from livereferrals.callbacks.models import Delivery, DeliveryState, Endpoint
+from livereferrals.callbacks.wanting import LEASE
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
 from tests.faults.killing import check_books, under_way
 from tests.partner import Answer
