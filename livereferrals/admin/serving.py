@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.db import transaction
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 
-from livereferrals.admin import endpoint_acts, replays, secret_pages
+from livereferrals.admin import endpoint_acts, replays, secret_pages, subscription_headers
 from livereferrals.admin.tools import Tool, ToolsAdmin, list_tool
 from livereferrals.callbacks import alerting, figures, holds, looking_up, masking
 from livereferrals.callbacks.models import AlertCause, Subscription
@@ -46,6 +48,8 @@ class ServedAdmin(ToolsAdmin):
             *secret_pages.tools(request, obj),
         ]
 
+    # What somebody has just typed is not to stand in the report of an error either.
+    @method_decorator(sensitive_post_parameters(*subscription_headers.FIELDS))
     def changeform_view(
         self,
         request: HttpRequest,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLAIN: Final = "plain_headers"
 HIDDEN: Final = "secret_headers"
+FIELDS: Final = (PLAIN, HIDDEN)
 """Names of the two fields. Neither is the model's `headers`, which whoever may only look would be shown as it is stored."""
 
 
@@ -67,15 +68,15 @@ class HeadersForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Take the headers over where both fields were on the page; each mistake is told with its line."""
         cleaned: dict[str, Any] = super().clean() or {}
-        if any(self.add_prefix(name) not in self.data for name in (PLAIN, HIDDEN)):
+        if any(self.add_prefix(name) not in self.data for name in FIELDS):
             return cleaned
         found: list[dict[str, Any]] = []
-        for name in (PLAIN, HIDDEN):
+        for name in FIELDS:
             entries, problems = read_lines(cleaned.get(name, ""), kept=self._kept if name == HIDDEN else None)
             found += entries
             if problems:
                 self.add_error(name, [ValidationError(problem) for problem in problems])
-        if not {PLAIN, HIDDEN} & self.errors.keys():
+        if not self.errors.keys() & set(FIELDS):
             self.instance.headers = found
         return cleaned
 

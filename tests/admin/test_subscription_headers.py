@@ -9,6 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.views.debug import SafeExceptionReporterFilter
 
 from livereferrals.callbacks.models import Subscription
 from tests.factories import make_subscription, make_user
@@ -110,6 +111,17 @@ def test_several_mistakes_are_told_together(staff: Client) -> None:
     response = post(staff, make_subscription(), plain_headers="a\nb", secret_headers="c")
     errors = response.context["adminform"].form.errors
     assert [len(errors[name]) for name in ("plain_headers", "secret_headers")] == [2, 1]
+
+
+def test_what_was_typed_is_not_in_the_report_of_an_error(staff: Client) -> None:
+    """callback-S11: as Django's own reports are made"""
+    request = post(
+        staff, make_subscription(), plain_headers=f"X-Tea: {VALUE}", secret_headers=f"X-A: {VALUE}"
+    ).wsgi_request
+    reported = SafeExceptionReporterFilter().get_post_parameters(request)
+    assert VALUE in request.POST["secret_headers"]
+    assert VALUE not in str(reported)
+    assert reported["callback_url"] == GOOD
 
 
 def test_who_may_only_look_sees_no_secret_value() -> None:
