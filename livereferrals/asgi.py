@@ -27,6 +27,8 @@ from livereferrals import routes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from livereferrals.streaming.draining import Drain
+
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[Any], Awaitable[None]]
@@ -89,12 +91,21 @@ class ReferralApplication:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "http":
-            if self._link_answered is None or not await self._link_answered(scope, send):
-                await self._http(scope, receive, send)
+            await self._request(scope, receive, send)
         elif scope["type"] == "lifespan" and not _handles(self._django_app, "lifespan"):
             await _live(receive, send)
         else:
             await self._django_app(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; a process that is told to end waits for that."""
+        drain = _drain()
+        drain.enter()
+        try:
+            if self._link_answered is None or not await self._link_answered(scope, send):
+                await self._http(scope, receive, send)
+        finally:
+            drain.leave()
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _path_info(scope) == HEALTH_PATH:
@@ -239,9 +250,13 @@ async def _health(scope: Scope) -> tuple[int, str, list[tuple[bytes, bytes]]]:
 
 def _is_draining() -> bool:
     """Whether this process is parting from its connections and about to end."""
+    return _drain().is_on
+
+
+def _drain() -> Drain:
     from livereferrals.streaming.draining import get_drain
 
-    return get_drain().is_on
+    return get_drain()
 
 
 def _is_feed(path_info: str) -> bool:
@@ -252,9 +267,8 @@ def _is_feed(path_info: str) -> bool:
 async def _turn_away(scope: Scope, send: Send) -> None:
     """Answer a new request of the feed while the process is ending; the host's own pages are served to the last."""
     from livereferrals.streaming import protocol
-    from livereferrals.streaming.draining import get_drain
 
-    problem = get_drain().refusal()
+    problem = _drain().refusal()
     wait = str(ceil(problem.retry_after_s or 0)).encode()
     await _answer(scope, send, status=503, text=protocol.error(problem), headers=[(b"retry-after", wait)])
 

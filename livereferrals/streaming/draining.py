@@ -5,6 +5,11 @@ server has it, the connections part in their own words (feed protocol, 13), and 
 
     get_drain().add(watcher)                # told by `watcher.depart(retry_after_s=...)`
     get_drain().discard(watcher)
+
+Requests that are under way are let end; daphne would cut them, orders among them.
+
+    get_drain().enter()
+    get_drain().leave()
 """
 
 from __future__ import annotations
@@ -57,21 +62,38 @@ class Drain:
         self.is_on = False
         """Whether the process is about to end: nobody new is let in."""
         self._held: set[Departing] = set()
+        self._requests = 0
         self._emptied = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._follows_signals = False
 
     def add(self, connection: Departing) -> None:
         """Have a connection told of the end; the first one has SIGTERM caught."""
-        if not self._follows_signals:
-            self._follows_signals = True
-            _sigterm.catch()
+        self._follow_signals()
         self._held.add(connection)
 
     def discard(self, connection: Departing) -> None:
         """Forget a connection that is closed."""
         self._held.discard(connection)
-        if self.is_on and not self._held:
+        self._look()
+
+    def enter(self) -> None:
+        """Have a request waited for; the first one has SIGTERM caught."""
+        self._follow_signals()
+        self._requests += 1
+
+    def leave(self) -> None:
+        """Wait no more for a request, which is answered."""
+        self._requests -= 1
+        self._look()
+
+    def _follow_signals(self) -> None:
+        if not self._follows_signals:
+            self._follows_signals = True
+            _sigterm.catch()
+
+    def _look(self) -> None:
+        if self.is_on and not self._held and not self._requests:
             self._emptied.set()
 
     def begin(self, then: Callable[[], object]) -> None:
@@ -89,7 +111,12 @@ class Drain:
                 await self._part()
                 await self._emptied.wait()
         except TimeoutError:
-            logger.warning("%s connections did not close.", len(self._held), extra={"action": "drain.timeout"})
+            logger.warning(
+                "%s connections did not close, %s requests did not end.",
+                len(self._held),
+                self._requests,
+                extra={"action": "drain.timeout"},
+            )
         else:
             logger.info("Drained.", extra={"action": "drain.done"})
         finally:
@@ -106,8 +133,7 @@ class Drain:
                     connection.depart(retry_after_s=SPREAD_S * place / len(waiting))
             told |= waiting
             await asyncio.sleep(LOOK_S)
-        if not self._held:
-            self._emptied.set()
+        self._look()
 
     def check(self) -> None:
         """Let nobody in whom the end of the process would throw out again.

@@ -18,6 +18,9 @@ from django.test import Client
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from livereferrals.tracking.models import ReferralHit
+from tests.factories import make_link
+from tests.faults.test_hit_kills import no_commits
 from tests.servers import HOST, HostServer, host_server
 from tests.streaming.clients import OUR_CODE, feed, seq
 from tests.streaming.conftest import SETTINGS, Reader
@@ -108,6 +111,28 @@ async def test_draining_server_lets_nobody_in(reader: Reader, kind: ServerKind) 
             process.send_signal(signal.SIGTERM)
             held.socket.transport.resume_reading()
             await asyncio.to_thread(process.wait, DEADLINE_S)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_request_under_way_is_answered_before_the_end(kind: ServerKind) -> None:
+    """feed-48, L-10: a follow whose hit waits for the database, where no reader is connected; meanwhile it is not ready"""
+    make_link(identifier="abc123")
+    with host_server(kind, LIVEREFERRALS=CROWD) as server:
+        process = server.process
+        assert process is not None
+        with contextlib.closing(http.client.HTTPConnection(HOST, server.port, timeout=DEADLINE_S)) as visitor:
+            with no_commits():
+                visitor.request("GET", "/ref/abc123?next=/x", headers={"User-Agent": "Mozilla/5.0"})
+                for _ in range(3):  # what was sent before them has arrived when they are answered
+                    assert answer(server, "/healthz")[0] == 200
+                process.send_signal(signal.SIGTERM)
+                wait_until(lambda: answer(server, "/healthz?ready")[0] == 503, what="The end of readiness")
+            found = visitor.getresponse()
+            assert (found.status, found.headers["Location"]) == (302, "/x")
+            assert "livereferrals_visitor" in found.headers["Set-Cookie"]
+        process.wait(DEADLINE_S)
+        assert OUR_CODE not in server.output()
+    assert ReferralHit.objects.count() == 1
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
