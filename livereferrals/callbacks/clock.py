@@ -38,7 +38,7 @@ def moment(alias: str) -> Any:
 
 
 def mark(alias: str, *, here: datetime) -> datetime | Now:
-    """Return what stands for the time in a statement that is kept: on SQLite this mark, in whose place goes the time."""
+    """Return the time for a statement that is kept: PostgreSQL's own, or on SQLite a mark that each asking replaces."""
     return Now() if connections[alias].vendor == "postgresql" else here
 
 

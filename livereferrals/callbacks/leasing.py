@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 32
 GONE: Final = "gone worker"
-"""Before a number: no worker has this name."""
+"""With a number after it the mark of a worker that is no more; none has such a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,8 @@ def lease(
     """Take up to `limit` endpoints that have something due, longest unserved first, for 60 s.
 
     `failing`: how many of them may be such whose last call failed; `only`: no other endpoint than this one; `watch`: who
-    notices when the clock jumps. One short transaction, in which rows that an earlier lease left `sending` are taken back.
+    notices when the clock jumps. Two queries in one journey tell who is gone and the time, on SQLite another one whether there
+    is anything; then one short transaction, in which rows that an earlier lease left `sending` are taken back.
     """
     limit = min(limit, AT_ONCE)
     if limit <= 0:
@@ -123,6 +124,8 @@ def lease(
     if not _is_worth_a_lock(look):
         return NOTHING
     with short_transaction(alias()):
+        # To begin may have taken long, and others lease and renew meanwhile: by an older time theirs would look like nonsense.
+        look = replace(look, now=clock.now(alias()))
         rows = _picked(look, limit=limit, failing=limit if failing is None else failing)
         if not rows:
             return NOTHING
@@ -132,12 +135,12 @@ def lease(
             bulk.update(
                 Endpoint,
                 ("lease_token", "lease_until", "leased_by", "last_leased_at"),
-                [(key, token, now + LEASE, worker, now) for key in keys],
+                [(key, token, look.now + LEASE, worker, look.now) for key in keys],
                 keys=("subscription_id",),
                 using=alias(),
             )
             is_any_left = losses.is_any_left(alias(), endpoints=keys)
-        notices = losses.take_back(alias(), endpoints=keys, now=now) if is_any_left else []
+        notices = losses.take_back(alias(), endpoints=keys, now=look.now) if is_any_left else []
         faults.reach(faults.Point.LEASING)
     until = begun + LEASE.total_seconds()
     leases = [
@@ -215,9 +218,14 @@ def _candidates(kind: tuple[int, bool, bool]) -> QuerySet[Endpoint]:
 
 
 def _compiled(query: QuerySet[Endpoint], kind: tuple[int, bool, bool], *, using: str) -> Compiled:
-    gone = {f"{GONE} {place}": f"{GONE} {place}" for place in range(kind[0])}
-    now, nonsense = (adapted(moment, using=using) for moment in (never(), never() + NONSENSE))
-    return Compiled(query, using=using, now=now, nonsense=nonsense, only=NOBODY, **gone)
+    number, steady, is_one = kind
+    marks: dict[str, Any] = {f"{GONE} {place}": f"{GONE} {place}" for place in range(number)}
+    marks["now"] = adapted(never(), using=using)
+    if steady:
+        marks["nonsense"] = adapted(never() + NONSENSE, using=using)
+    if is_one:
+        marks["only"] = NOBODY
+    return Compiled(query, using=using, **marks)
 
 
 def origin_of(callback_url: str) -> str:

@@ -19,15 +19,15 @@ def alias() -> str:
 
 
 @contextmanager
-def short_transaction(alias: str) -> Iterator[None]:
+def short_transaction(using: str) -> Iterator[None]:
     """Run the block in a transaction that sees what others have committed meanwhile.
 
     Under REPEATABLE READ a lease would be taken from a snapshot older than the row lock (measured: serialisation
     failures). SQLite has one writer at a time and needs nothing.
     """
-    connection = connections[alias]
+    connection = connections[using]
     outermost = not connection.in_atomic_block
-    with transaction.atomic(using=alias):
+    with transaction.atomic(using=using):
         if outermost and connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")

@@ -10,12 +10,16 @@ import logging
 import os
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from django.db import Error as DatabaseProblem
 from django.db import connections, router, transaction
 
 from livereferrals.events import hints, sequencer
 from livereferrals.events.models import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +46,8 @@ class Publisher:
         self._wanted = threading.Event()
         self._resting = threading.Event()
         self._resting.set()
-        self._hints: set[str] = set()
-        """What there is to hint at, once everything has its number."""
+        self._also: set[str] = set()
+        """What there is to hint at beside the log, once what is committed has its number."""
         self._lock = threading.Lock()
         self._pid: int | None = None
 
@@ -66,12 +70,12 @@ class Publisher:
         Args:
             about: what else there is to hint at, beside the log.
         """
-        if about is not None:
-            self._hints.add(about)
+        told = () if about is None else (about,)
         if self.is_inline:
-            publish_now()
-            self._hint()
+            publish_now(also=told)
             return
+        with self._lock:
+            self._also.update(told)
         self._wanted.set()
         if self._pid != os.getpid():
             self._start()
@@ -100,29 +104,25 @@ class Publisher:
             last = time.monotonic()
             wanted.clear()
             numbered = self._published()
-            self._hint()
             apart = FLOOD_APART_S if numbered is not None and numbered >= FLOOD else APART_S
             if numbered is None:
                 connections.close_all()
                 threading.Event().wait(RETRY_S)
                 wanted.set()
 
-    def _hint(self) -> None:
-        while self._hints:
-            about = self._hints.pop()
-            hints.notify(about)
-            hints.announce(about)
-
-    @staticmethod
-    def _published() -> int | None:
+    def _published(self) -> int | None:
         """Publish what there is; return how many events that were, or nothing where it could not be done."""
+        with self._lock:
+            also, self._also = self._also, set()
         try:
-            return publish_now()
+            return publish_now(also=also)
         except DatabaseProblem:  # `InterfaceError`, of a connection that was lost, is no `DatabaseError`
             logger.warning("Events wait for their numbers.", exc_info=True, extra={"action": "sequencer.away"})
         except Exception:
             # The only thread of its kind: if it ended, this process would number nothing any more.
             logger.exception("Events wait for their numbers.", extra={"action": "sequencer.failed"})
+        with self._lock:
+            self._also |= also
         return None
 
     @staticmethod
@@ -135,9 +135,13 @@ class Publisher:
 publisher = Publisher()
 
 
-def publish_now() -> int:
-    """Number what is committed and wake the readers here and, over the channel layer, elsewhere; return how many events."""
-    return _publish(is_expected=True)
+def publish_now(*, also: Collection[str] = ()) -> int:
+    """Number what is committed and wake the readers here and, over the channel layer, elsewhere; return how many events.
+
+    Args:
+        also: what else there is to hint at, whether there was anything to number or not.
+    """
+    return _publish(is_expected=True, also=also)
 
 
 def publish_left_behind() -> None:
@@ -145,11 +149,14 @@ def publish_left_behind() -> None:
     _publish(is_expected=False)
 
 
-def _publish(*, is_expected: bool) -> int:
+def _publish(*, is_expected: bool, also: Collection[str] = ()) -> int:
     numbered = sequencer.number_events(is_expected=is_expected)
-    if numbered:
-        hints.notify()
-        hints.announce()
+    abouts = [*([hints.LOG] if numbered else []), *also]
+    # Nobody here waits for a channel layer that may stand still.
+    for about in abouts:
+        hints.notify(about)
+    for about in abouts:
+        hints.announce(about)
     return numbered
 
 

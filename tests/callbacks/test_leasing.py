@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from livereferrals.callbacks import leasing, processes, reading, wanting
+from livereferrals.callbacks import clock, leasing, processes, reading, wanting
 from livereferrals.callbacks.models import NEVER, Delivery, Endpoint, EndpointState
 from tests.callbacks.running import reload, subscribe
 from tests.callbacks.turning import lease, owe, start, take_over
@@ -104,6 +104,22 @@ def test_lease_that_is_over_or_nonsense_is_taken(subscription: Subscription, end
     lease()
     Endpoint.objects.update(lease_until=timezone.now() + timedelta(seconds=ends_in_s))
     assert len(lease()) == 1
+
+
+def test_lease_that_was_set_while_a_look_waited_for_its_transaction_is_no_nonsense(
+    subscription: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """callback-F44: by the time at which that look began it ends too late."""
+    owe(subscription)
+    lease()
+    other = subscribe(URL)
+    owe(other)
+    now = clock.now
+    behind = iter([timedelta(seconds=5)])
+    monkeypatch.setattr(clock, "now", lambda alias: now(alias) - next(behind, timedelta()))
+    # SQLite looks once more before it locks, by the same time.
+    monkeypatch.setattr(leasing, "_is_worth_a_lock", lambda _look: True)
+    assert [held.endpoint for held in lease()] == [other.pk]
 
 
 def test_lease_of_a_gone_process_of_this_machine_is_over_at_once(subscription: Subscription) -> None:

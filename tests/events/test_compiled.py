@@ -24,7 +24,7 @@ def asked(statement: Compiled, **values: object) -> Sequence[tuple[object, ...]]
 
 
 def test_marks_are_replaced_and_other_values_are_kept() -> None:
-    """One statement serves every value of its marks."""
+    """P17: one statement serves every value of its marks."""
     first, second = make_partner(name="First"), make_partner(name="Second")
     make_partner(name="Third", active=False)
     rows = Partner.objects.filter(name="the name", active=True).values_list("id", "name")
@@ -36,7 +36,13 @@ def test_marks_are_replaced_and_other_values_are_kept() -> None:
 
 
 def test_value_that_is_not_given_is_an_error() -> None:
-    """A mark never goes to the database as if it were a value."""
+    """P17: a mark never goes to the database as if it were a value."""
     statement = Compiled(Partner.objects.filter(name="the name"), using="default", name="the name")
     with pytest.raises(KeyError, match="name"):
         statement.parameters()
+
+
+def test_mark_that_the_query_does_not_hold_is_an_error() -> None:
+    """P17: what is meant to be a mark, and is not recognised as one, would stand there for good."""
+    with pytest.raises(ValueError, match="no mark of active"):
+        Compiled(Partner.objects.filter(name="the name"), using="default", name="the name", active=1)

@@ -170,6 +170,32 @@ def test_the_thread_outlives_whatever_goes_wrong_in_it(
 
 
 @pytest.mark.publisher_thread
+def test_workers_are_woken_when_the_event_has_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, they could not send; after a numbering that failed they are woken by the next one."""
+    right, failures = sequencer.number_events, [RuntimeError("broken")]
+
+    def fail_once(**options: bool) -> int:
+        if failures:
+            raise failures.pop()
+        return right(**options)
+
+    woken: list[bool] = []
+
+    def note() -> None:  # it is the publisher's thread that calls
+        woken.append(numbered(1))
+
+    monkeypatch.setattr(sequencer, "number_events", fail_once)
+    hints.add_listener(note, about=hints.DELIVERIES)
+    try:
+        log.append(make_entry())
+        publisher.wake(about=hints.DELIVERIES)
+        wait_until(lambda: woken, what="A hint")
+    finally:
+        hints.remove_listener(note, about=hints.DELIVERIES)
+    assert all(woken)
+
+
+@pytest.mark.publisher_thread
 def test_a_listener_that_fails_neither_stops_the_others_nor_the_thread(
     hinted: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
