@@ -6,13 +6,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from django.db import close_old_connections, connections
+from django.db import close_old_connections
 
 from livereferrals import signals
 from livereferrals.callbacks.models import Delivery
 from livereferrals.callbacks.notices import send_signals
 from livereferrals.callbacks.threads import WorkThread
 from livereferrals.callbacks.watching import Watch
+from livereferrals.events.parting import part
 
 if TYPE_CHECKING:
     from livereferrals.callbacks.notices import Notice
@@ -49,7 +50,7 @@ class Teller:
         await self._watch.aclose()
         try:
             async with asyncio.timeout(FINISH_S):
-                await self._thread.call(connections.close_all)
+                await self._thread.call(part)
         except TimeoutError:
             logger.warning("Receivers of callback signals are left behind.", extra={"action": "signal.left"})
         self._thread.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from django.db import connections
 
 from livereferrals.callbacks import alerting, replaying
+from livereferrals.events.parting import part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ class Watch:
             except queue.Empty:
                 seen = []
             if not isinstance(seen, list):
-                connections.close_all()
+                part()
                 seen()
                 return
             self._guarded(seen)

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from django.db import connections
-
 from livereferrals import conf
 from livereferrals.callbacks import checking, processes
 from livereferrals.callbacks.pulse import Pulse
@@ -27,6 +25,7 @@ from livereferrals.callbacks.sender import Sender
 from livereferrals.callbacks.telling import Teller
 from livereferrals.callbacks.threads import WorkThread
 from livereferrals.events import hints
+from livereferrals.events.parting import part
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -134,7 +133,7 @@ class Worker:
         """Close the connection, unless the thread is still waiting for a database that does not answer."""
         try:
             async with asyncio.timeout(LAST_WRITES_S):
-                await database.call(connections.close_all)
+                await database.call(part)
         except TimeoutError:
             logger.warning("The database does not answer; it is left behind.", extra={"action": "worker.left"})
         database.close()
