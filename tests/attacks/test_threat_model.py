@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from functools import cache
-from pathlib import Path
-
 import pytest
 
+from tests.named import ROOT, is_there
+
 pytestmark = pytest.mark.once
-ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "security.md"
 THREATS = (
     "forged hits", "cookie stuffing", "forged confirmations", "open redirects", "ssrf", "header injection", "log injection",
@@ -26,25 +22,12 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
-@cache
-def names_in(path: Path) -> frozenset[str]:
-    return frozenset(
-        node.name
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
-
-
 def test_every_row_names_a_test_that_is_there() -> None:
     """S-01: path and name, as pytest takes them"""
     assert len(rows()) > 50
     for row in rows():
         assert len(row) == 3, row
-        named = re.fullmatch(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[2])
-        assert named is not None, row
-        path = ROOT / named[1]
-        assert path.is_file(), named[1]
-        assert named[2] in names_in(path), row[2]
+        assert is_there(row[2]), row
 
 
 @pytest.mark.parametrize("threat", THREATS)

@@ -1,4 +1,4 @@
-"""The times and numbers that the page on faults names are those of the code."""
+"""The times, numbers and tests that the page on faults names are those of the code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from livereferrals.callbacks import clock
 from livereferrals.callbacks.transitions import LOSSES_TO_POISON
 from livereferrals.callbacks.wanting import LEASE
 from livereferrals.tracking.group_commit import LIMITS
+from tests.named import is_there
 from tests.servers import ROOT
 
 MINUTE_S = 60
@@ -36,3 +37,13 @@ def test_page_on_faults_names_the_figures_of_the_code() -> None:
     assert LEASE.total_seconds() == clock.DISTRUST_S == MINUTE_S
     assert "takes the worker with it, three times" in page
     assert LOSSES_TO_POISON == 3
+
+
+def test_page_on_faults_names_tests_that_are_there() -> None:
+    """Each row of its last table names a test by its path and name."""
+    table = (ROOT / "docs" / "faults.md").read_text().split("### Row by row")[1]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ") and "`tests/" in line]
+    assert len(rows) > 50
+    for row in rows:
+        assert len(row) == 2, row
+        assert is_there(row[1]), row
