@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from livereferrals.callbacks import headers, masking
 
@@ -65,6 +66,7 @@ class HeadersForm(forms.ModelForm):
         self.initial[PLAIN] = _as_lines(stored, secret=False)
         self.initial[HIDDEN] = _as_lines(stored, secret=True)
 
+    @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         """Take the headers over where both fields were on the page; each mistake is told with its line."""
         cleaned: dict[str, Any] = super().clean() or {}
@@ -89,6 +91,7 @@ def shown(subscription: Subscription, *, secret: bool) -> str:
         return str(error)
 
 
+@sensitive_variables()
 def read_lines(text: str, *, kept: Mapping[str, str] | None) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the headers that the lines hold, as the column has them, and what is wrong with the other lines.
 
@@ -107,6 +110,7 @@ def read_lines(text: str, *, kept: Mapping[str, str] | None) -> tuple[list[dict[
     return found, problems
 
 
+@sensitive_variables()
 def _read_line(line: str, *, kept: Mapping[str, str] | None) -> dict[str, Any]:
     name, colon, value = (part.strip() for part in line.partition(":"))
     if not colon:

@@ -208,7 +208,7 @@ class Settings(RootGroup):
     FEED_MAX_AGE = Setting(timedelta(hours=12), span)
     """Age at which a feed connection is ended."""
     FEED_DRAIN = Setting(timedelta(seconds=15), span)
-    """Bound on draining the connections of a stopping process."""
+    """Bound on draining the requests and connections of a stopping process."""
     FEED_ACCESS = Setting[Callable[..., Any] | None](None, hook)
     """Dotted path of `f(token, grant) -> Grant | None`: what a feed token may read."""
     FEED_EVENT_FIELDS = Setting[Callable[..., Any] | None](None, hook)

@@ -84,7 +84,7 @@ def forbid(request: HttpRequest) -> HttpResponse:
     context = {
         "account": accounts.of(request.user),
         "awaits_activation": access.awaits_activation(request.user),
-        "sees_others": access.rights_of(request.user) is not None,
+        "sees_other_pages": access.rights_of(request.user) is not None,
         "back_to": request.get_full_path() if request.method == "GET" else "",
     }
     return render(request, f"{FOLDER}/forbidden.html", context, status=HTTPStatus.FORBIDDEN)

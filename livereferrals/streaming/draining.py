@@ -112,7 +112,7 @@ class Drain:
                 await self._emptied.wait()
         except TimeoutError:
             logger.warning(
-                "%s connections did not close, %s requests did not end.",
+                "The time to drain is over: %s connections are open, %s requests under way.",
                 len(self._held),
                 self._requests,
                 extra={"action": "drain.timeout"},

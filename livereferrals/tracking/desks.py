@@ -71,9 +71,13 @@ class Desk:
         self._room: asyncio.Future[None] | None = None
 
     def wait(self, *, since: float | None = None) -> asyncio.Future[Any]:
-        """Return a place for one answer, which fails when it has waited too long; `since`: it began at this loop's time."""
-        future = self.loop.create_future()
-        self.waiting[future] = (self.loop.time() if since is None else since) + self._limits.patience_s
+        """Return a place for one answer, which fails when it has waited too long.
+
+        `since`: it began at this loop's time; if all its patience has gone by, there is still as much as between two looks.
+        """
+        future, now = self.loop.create_future(), self.loop.time()
+        began = now if since is None else since
+        self.waiting[future] = max(began + self._limits.patience_s, now + self._limits.look_s)
         if self._looking is None:
             self._looking = self.loop.call_later(self._limits.look_s, self._look)
         return future

@@ -59,9 +59,10 @@ def _async_dispatcher(trigger: Trigger, receiver: Callable[..., Any]) -> Callabl
     async def fire(sender: Any, **kwargs: Any) -> Any:
         began = time.perf_counter()
         alias = router.db_for_write(Confirmation)
-        # Sent by `send`, its queries are made in the sender's thread, and transaction.
-        was_lost = await sync_to_async(is_lost)(alias)
+        was_lost = False
         try:
+            # Sent by `send`, its queries are made in the sender's thread, and transaction.
+            was_lost = await sync_to_async(is_lost)(alias)
             return await receiver(sender, **_arguments(trigger, kwargs))
         except Exception:  # the boundary, as above; a savepoint cannot be held across an await
             firings.failed(trigger, receiver, reason=FAILED.reason, began=began)

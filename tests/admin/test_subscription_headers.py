@@ -113,7 +113,7 @@ def test_several_mistakes_are_told_together(staff: Client) -> None:
     assert [len(errors[name]) for name in ("plain_headers", "secret_headers")] == [2, 1]
 
 
-def test_what_was_typed_is_not_in_the_report_of_an_error(staff: Client) -> None:
+def test_what_was_typed_is_not_in_what_a_report_of_an_error_says_was_posted(staff: Client) -> None:
     """callback-S11: as Django's own reports are made"""
     request = post(
         staff, make_subscription(), plain_headers=f"X-Tea: {VALUE}", secret_headers=f"X-A: {VALUE}"
