@@ -220,3 +220,16 @@ def test_days_are_read_as_people_mean_them() -> None:
     assert days_meant("2026-03-05", today=today) == (today.replace(month=3, day=5), today.replace(month=3, day=6))
     assert days_meant("9999-12-31", today=today) is None
     assert days_meant("8", today=today) is None
+
+
+@pytest.mark.parametrize("model", ["referralhit", "confirmation", "delivery"])
+def test_long_list_is_joined_with_nothing_that_could_be_read_first(staff: Client, model: str) -> None:
+    """D-21: with an inner join, SQLite with statistics begins at links or subscriptions, and sorts all rows of each."""
+    make_confirmation(hit=make_hit())
+    make_delivery()
+    with CaptureQueriesContext(connection) as seen:
+        staff.get(list_url(model))
+    lists = [each["sql"] for each in seen.captured_queries if f'FROM "livereferrals_{model}"' in each["sql"]]
+    shown = [sql for sql in lists if "ORDER BY" in sql]
+    assert shown
+    assert not [sql for sql in shown if " INNER JOIN " in sql]
