@@ -76,8 +76,8 @@ class Desk:
         `since`: it began at this loop's time; if all its patience has gone by, there is still as much as between two looks.
         """
         future, now = self.loop.create_future(), self.loop.time()
-        began = now if since is None else since
-        self.waiting[future] = max(began + self._limits.patience_s, now + self._limits.look_s)
+        whole, rest = now + self._limits.patience_s, now + self._limits.look_s
+        self.waiting[future] = whole if since is None else max(since + self._limits.patience_s, rest)
         if self._looking is None:
             self._looking = self.loop.call_later(self._limits.look_s, self._look)
         return future

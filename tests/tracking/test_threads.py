@@ -187,8 +187,8 @@ def test_answer_that_does_not_come_is_given_up(caplog: pytest.LogCaptureFixture)
     holder.start()
     assert held.wait(60)
     ask()
+    holder.join(60)  # it is given up too, while it is held
     release.set()
-    holder.join()
     group.close()
     assert group.losses.count == {"late": 2}
     assert "abc123" in caplog.text
