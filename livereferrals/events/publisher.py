@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from django.db import Error as DatabaseProblem
@@ -46,8 +47,9 @@ class Publisher:
         self._wanted = threading.Event()
         self._resting = threading.Event()
         self._resting.set()
-        self._also: set[str] = set()
-        """What there is to hint at beside the log, once what is committed has its number."""
+        self._also: deque[str] = deque()
+        """What there is to hint at beside the log, once what is committed has its number. No lock, which a fork could copy
+        while it is held: whoever wakes adds, and the thread alone takes away."""
         self._lock = threading.Lock()
         self._pid: int | None = None
 
@@ -74,8 +76,7 @@ class Publisher:
         if self.is_inline:
             publish_now(also=told)
             return
-        with self._lock:
-            self._also.update(told)
+        self._also.extend(told)
         self._wanted.set()
         if self._pid != os.getpid():
             self._start()
@@ -112,8 +113,7 @@ class Publisher:
 
     def _published(self) -> int | None:
         """Publish what there is; return how many events that were, or nothing where it could not be done."""
-        with self._lock:
-            also, self._also = self._also, set()
+        also = {self._also.popleft() for _ in range(len(self._also))}
         try:
             return publish_now(also=also)
         except DatabaseProblem:  # `InterfaceError`, of a connection that was lost, is no `DatabaseError`
@@ -121,8 +121,7 @@ class Publisher:
         except Exception:
             # The only thread of its kind: if it ended, this process would number nothing any more.
             logger.exception("Events wait for their numbers.", extra={"action": "sequencer.failed"})
-        with self._lock:
-            self._also |= also
+        self._also.extend(also)
         return None
 
     @staticmethod
