@@ -27,8 +27,6 @@ FIELDS: Final = (PLAIN, HIDDEN)
 class LinesField(forms.CharField):
     """Lines of text; how a browser ends them makes no difference."""
 
-    widget = forms.Textarea
-
     def __init__(self, **options: Any) -> None:
         attributes = {"rows": 3, "class": "vLargeTextField", "autocomplete": "off", "spellcheck": "false"}
         # Stripped, they would be counted from the first that is not empty.

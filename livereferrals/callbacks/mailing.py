@@ -6,10 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from django.core.mail import EmailMessage, get_connection
-from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
-from livereferrals import conf
+from livereferrals import conf, routes
 
 if TYPE_CHECKING:
     from livereferrals.callbacks.models import EndpointAlert
@@ -53,9 +52,8 @@ def _body(row: EndpointAlert) -> str:
 
 def _address(row: EndpointAlert) -> str:
     """Return where to look, as far as the host has told its address and has the admin."""
-    try:
-        path = reverse("admin:livereferrals_subscription_change", args=[row.subscription_id])
-    except NoReverseMatch:
+    path = routes.path_of("admin:livereferrals_subscription_change", row.subscription_id)
+    if path is None:
         return ""
     base = conf.settings.BASE_URL
     return f"{base.rstrip('/')}{path}" if base else path

@@ -17,6 +17,7 @@ from livereferrals.callbacks.models import Delivery, DeliveryKind, DeliveryState
 from livereferrals.callbacks.payload import Facts
 from livereferrals.callbacks.transactions import alias
 from livereferrals.events import bulk, log
+from livereferrals.events.compiled import adapted
 from livereferrals.events.cursors import Cursor
 from livereferrals.events.models import Event, EventLog
 from livereferrals.tracking.models import Confirmation, ReferralHit
@@ -118,7 +119,7 @@ def _lock(chosen: list[uuid.UUID], *, now: datetime) -> list[Row]:
     connection = connections[using]
     keys = bulk.keys(chosen, using=using)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [keys, DeliveryState.WAITING, connection.ops.adapt_datetimefield_value(now)])
+        cursor.execute(sql, [keys, DeliveryState.WAITING, adapted(now, using=using)])
         rows = [Row(**values) for values in reading.rows(cursor.fetchall())]
     for row in rows:
         row.read()
@@ -190,7 +191,7 @@ def _secrets(subscriptions: Iterable[int], *, now: datetime) -> dict[int, tuple[
     connection = connections[using]
     with connection.cursor() as cursor:
         keys = bulk.keys(subscriptions, using=using)
-        cursor.execute(sql, [keys, connection.ops.adapt_datetimefield_value(now)])
+        cursor.execute(sql, [keys, adapted(now, using=using)])
         rows = cursor.fetchall()
     found: dict[int, tuple[str, ...]] = {}
     stale = []
