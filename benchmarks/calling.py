@@ -13,12 +13,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.clients.sink import Sink
+from benchmarks.templates import copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from django.db.models import Model
+
     from benchmarks.clients.sink import Catch
     from benchmarks.outcomes import Conditions
+    from benchmarks.templates import Database
 
 PARTNERS: Final = 8
 IN_FLIGHT: Final = 25
@@ -50,16 +54,21 @@ def _round(catch: Catch, *, cpu_s: float, number: int, delivered: int) -> Round:
 # --- rows -----------------------------------------------------------------------------------------------------------------
 
 
-def ready(url: str, conditions: Conditions) -> None:
-    """Set Django up on this empty database, and make the tables."""
-    os.environ |= {"DJANGO_SETTINGS_MODULE": "tests.settings", "TEST_DATABASE_URL": url}
-    os.environ |= {"TEST_SCRATCH": str(conditions.scratch), "TEST_SETTINGS": json.dumps({"LIVEREFERRALS": ALLOWED})}
+def ready(conditions: Conditions, database: Database) -> None:
+    """Set Django up on a database of this measurement's own, with the tables."""
+
+    def surroundings(url: str) -> dict[str, str]:
+        told = {"DJANGO_SETTINGS_MODULE": "tests.settings", "TEST_DATABASE_URL": url}
+        return told | {"TEST_SCRATCH": str(conditions.scratch), "TEST_SETTINGS": json.dumps({"LIVEREFERRALS": ALLOWED})}
+
+    def migrate(url: str) -> None:
+        command = [sys.executable, "-m", "django", "migrate", "--skip-checks", "--verbosity", "0"]
+        subprocess.run(command, check=True, env=os.environ | surroundings(url))  # noqa: S603 - our own command
+
+    os.environ |= surroundings(copied(conditions, "tests", database, migrate))
     import django
 
     django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
 
 
 def pile_up(ports: list[int], *, number: int) -> None:
@@ -68,7 +77,6 @@ def pile_up(ports: list[int], *, number: int) -> None:
     from django.utils import timezone
 
     from livereferrals import ids
-    from livereferrals.callbacks.models import Delivery
     from livereferrals.events import sequencer
     from livereferrals.events.models import Event
     from tests.callbacks.running import owe, subscribe
@@ -77,33 +85,46 @@ def pile_up(ports: list[int], *, number: int) -> None:
     for place, port in enumerate(ports):
         subscription = subscribe(f"http://127.0.0.1:{port}/hook/{{delivery_id}}", max_in_flight=IN_FLIGHT)
         first = owe(subscription)
-        Delivery.objects.filter(pk=first.pk).delete()
-        own = range(place, number, len(ports))
         event = Event.objects.get(data__confirmation=str(first.confirmation_id))
-        events = [
-            Event(id=ids.new_uuid(), type=event.type, occurred_at=since, partner=event.partner, data=event.data)
-            for _ in own
-        ]
-        Event.objects.bulk_create(events, batch_size=500)
-        Delivery.objects.bulk_create(
-            (
-                Delivery(
-                    id=ids.new_uuid(),
-                    subscription=subscription,
-                    confirmation_id=first.confirmation_id,
-                    event=one.pk,
-                    payload=first.payload,
-                    due_at=since + timedelta(milliseconds=late),
-                    created_at=since,
-                )
+        events = [ids.new_uuid() for _ in range(place, number, len(ports))]
+        multiply(event, [{"id": one, "occurred_at": since, "seq": None, "numbered_at": None} for one in events])
+        multiply(
+            first,
+            [
+                {
+                    "id": ids.new_uuid(),
+                    "event": one,
+                    "due_at": since + timedelta(milliseconds=late),
+                    "created_at": since,
+                }
                 for late, one in enumerate(events)
-            ),
-            batch_size=500,
+            ],
         )
+        first.delete()
     while sequencer.number_events():
         pass
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def multiply(row: Model, copies: list[dict[str, Any]]) -> None:
+    """Insert copies of a row, each with these values of its own; the database copies the rest."""
+    from django.db import connection
+
+    fields = row._meta.concrete_fields
+    own = [field for field in fields if field.attname in copies[0]]
+    table, names = row._meta.db_table, ", ".join(str(field.column) for field in own)
+    values = [tuple(field.get_db_prep_save(copy[field.attname], connection) for field in own) for copy in copies]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    chosen = ", ".join(f'{"bench_copy" if field in own else table}."{field.column}"' for field in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMPORARY TABLE bench_copy AS SELECT {names} FROM {table} WHERE 1 = 0")  # noqa: S608 - names of models
+        cursor.executemany(f"INSERT INTO bench_copy VALUES ({', '.join(['%s'] * len(own))})", values)  # noqa: S608 - the same
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}) SELECT {chosen} FROM {table}, bench_copy WHERE {table}.id = %s",  # noqa: S608 - the same
+            [row._meta.pk.get_db_prep_save(row.pk, connection)],
+        )
+        cursor.execute("DROP TABLE bench_copy")
 
 
 # --- contenders -----------------------------------------------------------------------------------------------------------

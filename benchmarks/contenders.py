@@ -9,18 +9,18 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from benchmarks import load
 from benchmarks.clients.http import BROWSER
 from benchmarks.host import IDENTIFIER, PARTNER
 from benchmarks.servers import HOST, Server
+from benchmarks.templates import copied
 
 if TYPE_CHECKING:
     from benchmarks.load import Seen
     from benchmarks.outcomes import Conditions
-
-Database = Literal["postgres", "sqlite"]
+    from benchmarks.templates import Database
 
 HOST_PROJECT = "benchmarks.host.prepare"
 HYPE_PROJECT = "benchmarks.baselines.hype"
@@ -107,10 +107,9 @@ def contenders(conditions: Conditions, kind: str, names: list[str], *, database:
 
 @functools.cache
 def prepared(conditions: Conditions, project: str, database: Database) -> str:
-    """Return the address of a project's database, made once: of the servers on it only one is ever under load."""
-    name = project.split(".")[1]
-    url = conditions.sqlite_url(name)
-    if database == "postgres":
-        url = conditions.new_postgres(name)
-    subprocess.run([sys.executable, "-m", project], check=True, env=os.environ | {"BENCH_DATABASE_URL": url})  # noqa: S603 - our own command
-    return url
+    """Return the address of a project's database, one a measurement: of the servers on it only one is ever under load."""
+
+    def make(url: str) -> None:
+        subprocess.run([sys.executable, "-m", project], check=True, env=os.environ | {"BENCH_DATABASE_URL": url})  # noqa: S603 - our own command
+
+    return copied(conditions, project.split(".")[1], database, make)

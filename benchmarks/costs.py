@@ -22,7 +22,7 @@ from benchmarks.rounds import alternate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.contenders import Database
+    from benchmarks.templates import Database
 
 BATCHES = (1, 16, 64, 256)
 ROUNDS = 5
@@ -61,7 +61,7 @@ def set_up(conditions: Conditions, database: Database) -> None:
 def timed(pieces: dict[str, Piece], conditions: Conditions) -> list[Cost]:
     """Time each piece, in rounds; one that is awaited runs in one event loop."""
     rounds = alternate(
-        {name: partial(_round, *piece) for name, piece in pieces.items()}, rounds=conditions.pick(full=ROUNDS, quick=2)
+        {name: partial(_round, *piece) for name, piece in pieces.items()}, rounds=conditions.pick(full=ROUNDS, quick=1)
     )
     return [Cost(path="hit", piece=name, values=[round(one, 2) for one in found]) for name, found in rounds.items()]
 

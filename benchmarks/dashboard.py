@@ -9,102 +9,104 @@ whole frames. What a storm of hits does to an open page is measured by `storm`.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import statistics
 from concurrent.futures import ProcessPoolExecutor
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from benchmarks.environment import drop_database, new_database
-from benchmarks.numbers import CHECKED, measure
+from benchmarks import filled
+from benchmarks.numbers import measure
 from benchmarks.outcomes import Curve, Outcome, Results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from benchmarks.numbers import Measured
+    from benchmarks.numbers import Figure, Measured
     from benchmarks.outcomes import Conditions
-
-    Database = Literal["PostgreSQL", "SQLite"]
+    from benchmarks.templates import Database
 
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 QUICK_SIZES = (10_000, 50_000)
 LIMITS = {"P18": (10.0, 5.0), "P20": (1.0, 0.3)}
 """Goal and stretch in milliseconds."""
+NAMES: dict[Database, str] = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
+ROWS: dict[Database, set[str]] = {"postgres": {"P18", "P19", "P20"}, "sqlite": {"P18b"}}
+REPEATS_ITSELF = True
+"""What is close to its limit is measured again here, while the millions of rows are there."""
 
 
-def on_postgres(conditions: Conditions) -> Results:
-    """Measure every statistic at every size: P18 to P20 at the largest, and how all of them grow."""
-    return _on(conditions, "PostgreSQL")
+def on_both(conditions: Conditions) -> Results:
+    """Measure every statistic at every size, at the largest beside goals: P18 to P20; P18b is the same on SQLite.
 
-
-def on_sqlite(conditions: Conditions) -> Results:
-    """Measure the same on SQLite."""
-    return _on(conditions, "SQLite")
-
-
-MEASURES = {"P18": on_postgres, "P19": on_postgres, "P20": on_postgres, "P18b": on_sqlite}
-
-
-def _on(conditions: Conditions, database: Database) -> Results:
+    Both databases are filled at the same time, and then asked one after the other.
+    """
+    databases = [database for database, rows in ROWS.items() if rows & conditions.rows]
     sizes = QUICK_SIZES if conditions.quick else SIZES
-    series = []
-    for size in (CHECKED, *sizes):
-        is_largest = size == sizes[-1]
-        # Django sorts SQLite's rows into days by a function of its own: half a minute for each query over five million.
-        compare = is_largest and (database == "PostgreSQL" or conditions.quick)
-        with emptied(conditions, database, size) as url:
-            series.append(in_process(url, size, rounds=conditions.rounds if is_largest else 1, compare=compare))
-    checked, *measured = series
-    measured[-1].counts += checked.counts
-    return Results(outcomes=outcomes(measured[-1], database), curves=curves(measured, database))
+    series: dict[Database, list[Measured]] = {database: [] for database in databases}
+    for size in sizes:
+        with filled.made(conditions, databases, size) as urls:
+            for database, url in urls.items():
+                is_largest = size == sizes[-1]
+                series[database].append(
+                    largest(conditions, database, url, size) if is_largest else in_process(url, size)
+                )
+    found = Results()
+    for database, measured in series.items():
+        measured[-1].counts = [count for one in measured for count in one.counts]
+        found.outcomes.extend(outcomes(measured[-1], database))
+        found.curves.extend(curves(measured, database))
+    return found
 
 
-@contextlib.contextmanager
-def emptied(conditions: Conditions, database: Database, size: int) -> Iterator[str]:
-    """Give an empty database, taken away afterwards: five million hits are gigabytes."""
-    name = f"dashboard_{size}"
-    if database == "SQLite":
-        yield conditions.sqlite_url(name)
-        for file in conditions.scratch.glob(f"{name}.sqlite3*"):
-            file.unlink()
-        return
-    if conditions.postgres_url is None:
-        raise LookupError("PostgreSQL is needed.")
-    url = new_database(conditions.postgres_url, name)
-    try:
-        yield url
-    finally:
-        drop_database(conditions.postgres_url, name)
+MEASURES = {row: on_both for rows in ROWS.values() for row in sorted(rows)}
 
 
-def in_process(url: str, size: int, *, rounds: int, compare: bool) -> Measured:
-    """Fill a database and measure, in a process of its own: Django knows one set of databases in a process."""
+def largest(conditions: Conditions, database: Database, url: str, size: int) -> Measured:
+    """Measure in rounds, and what is close to its limit in as many more."""
+    # Django sorts SQLite's rows into days by a function of its own: half a minute for each query over five million.
+    compare = database == "postgres" or conditions.quick
+    found = in_process(url, size, rounds=conditions.rounds, compare=compare)
+    close = {
+        figure.what: figure for figure in found.figures if any(one.is_close for one in shown(figure, found, database))
+    }
+    if close and not conditions.quick:
+        more = in_process(url, size, rounds=conditions.rounds, compare=compare, only=frozenset(close))
+        for figure in more.figures:
+            close[figure.what].ours += figure.ours
+            close[figure.what].theirs += figure.theirs
+    return found
+
+
+def in_process(
+    url: str, size: int, *, rounds: int = 1, compare: bool = False, only: frozenset[str] = frozenset()
+) -> Measured:
+    """Measure in a process of its own: Django knows one set of databases in a process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-        return process.submit(measure, url, size, rounds=rounds, compare=compare).result()
+        return process.submit(measure, url, size, rounds=rounds, compare=compare, only=only).result()
 
 
 def outcomes(found: Measured, database: Database) -> list[Outcome]:
     """Return the figures of the largest size."""
-    has_goals = database == "PostgreSQL"
-    listed = []
-    for figure in found.figures:
-        what = f"{figure.what}, {found.hits:,} hits, {database}"
-        goal, stretch = LIMITS.get(figure.row, (None, None)) if has_goals else (None, None)
-        row = (figure.row or "P18") if has_goals else "P18b"
+    return [one for figure in found.figures for one in shown(figure, found, database)]
+
+
+def shown(figure: Figure, found: Measured, database: Database) -> list[Outcome]:
+    """Return a figure by itself, and beside the query over hits where that was measured."""
+    has_goals = database == "postgres"
+    what = f"{figure.what}, {found.hits:,} hits, {NAMES[database]}"
+    goal, stretch = LIMITS.get(figure.row, (None, None)) if has_goals else (None, None)
+    row = (figure.row or "P18") if has_goals else "P18b"
+    listed = [
+        Outcome(
+            row=row, what=what, goal=goal, stretch=stretch, ours=figure.ours, unit="ms", better="lower", counts=found.counts,
+        )
+    ]  # fmt: skip
+    if figure.theirs:
+        goal, stretch = (figure.goal, figure.stretch) if has_goals else (None, None)
         listed.append(
             Outcome(
-                row=row, what=what, goal=goal, stretch=stretch, ours=figure.ours, unit="ms", better="lower", counts=found.counts,
+                row="P19" if has_goals else "P18b", what=what, against="the query over hits", goal=goal, stretch=stretch,
+                ours=figure.ours, theirs=figure.theirs, unit="ms", better="lower", bound="at least",
             )
         )  # fmt: skip
-        if figure.theirs:
-            goal, stretch = (figure.goal, figure.stretch) if has_goals else (None, None)
-            listed.append(
-                Outcome(
-                    row="P19" if has_goals else "P18b", what=what, against="the query over hits", goal=goal, stretch=stretch,
-                    ours=figure.ours, theirs=figure.theirs, unit="ms", better="lower", bound="at least",
-                )
-            )  # fmt: skip
     return listed
 
 
@@ -113,7 +115,7 @@ def curves(series: list[Measured], database: Database) -> list[Curve]:
     return [
         Curve(
             path="dashboard",
-            what=f"{figure.what}, {database}",
+            what=f"{figure.what}, {NAMES[database]}",
             size="hits in the database",
             points=[(float(found.hits), statistics.median(found.figures[place].ours)) for found in series],
             notes=figure.notes,

@@ -20,9 +20,9 @@ DEADLINE_S = 60.0
 ENDLESS = 10_000_000
 
 
-def counts(one: Contender, conditions: Conditions) -> list[Count]:
-    """Count an exact number of hits, and those of a server that is killed under load."""
-    requests = conditions.pick(full=5000, quick=500)
+def counts(one: Contender, conditions: Conditions, *, requests: int) -> list[Count]:
+    """Count an exact number of hits (a tenth in a quick run), and those of a server that is killed under load."""
+    requests = conditions.pick(full=requests, quick=requests // 10)
     return [exact(one, requests=requests), *killed(one, times=conditions.pick(full=3, quick=1), hits=requests // 5)]
 
 

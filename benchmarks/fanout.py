@@ -6,6 +6,7 @@ hit's, whoever sends it. Each row counts what arrived: every event at every watc
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from benchmarks.rounds import alternate, median
 from benchmarks.servers import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from benchmarks.crowds import Audience, Burst
     from benchmarks.outcomes import Conditions
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 FEW, MANY = 200, 1000
 WARM = 50
 """Watchers that come and go before the memory is measured: code and caches are not a watcher's."""
-SETTLE_S = 2.0
-NAIVE_EVENTS = {FEW: 50, MANY: 20}
+SETTLE_S = 1.5
+WARM_EVENTS = {OURS: 5, NAIVE: 1, RAW: 5}
+DELAYS = {"p50": 1.5, "p99": 2.0}
+"""Goals of the trickle: times the baseline's."""
+NAIVE_EVENTS = {FEW: {"full": 50, "quick": 20}, MANY: {"full": 10, "quick": 4}}
 """It is measured with fewer events: it takes 0.1 to 0.4 ms for each and watcher."""
 CROWDS = (10, 50, 200, 1000, 2000)
 
@@ -48,51 +52,67 @@ def _bursts(
     conditions: Conditions, kind: str, *, events: int, row: str, goals: Mapping[tuple[int, str], tuple[float, float]]
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
+    against = {
+        watchers: [name for name in (NAIVE, RAW) if conditions.wants(row, _burst(events, watchers, kind), name)]
+        for watchers in (FEW, MANY)
+    }
+    needed = {name for those in against.values() for name in those}
+    if not needed:
+        return outcomes
+    # Ours in the middle: never twice in a row, which its readers' limits would make wait.
+    names = [name for name in (NAIVE, OURS, RAW) if name in {OURS, *needed}]
     with Scene() as scene:
-        stage = audiences(conditions, scene, kind, [OURS, NAIVE, RAW])
-        with running(*(one.server for one in stage.values())):
-            for watchers in (FEW, MANY):
-                for one in stage.values():
-                    one.gather(watchers)
-                sizes = {OURS: events, NAIVE: NAIVE_EVENTS[watchers], RAW: events}
-                found = alternate(
-                    {name: partial(one.burst, sizes[name]) for name, one in stage.items()},
-                    rounds=conditions.rounds,
-                    warm_up={name: partial(one.burst, 5) for name, one in stage.items()},
-                )
-                what = f"{events} events to {watchers} watchers, {kind}"
-                for against in (NAIVE, RAW):
-                    goal, stretch = goals[watchers, against]
-                    outcomes.append(_rate(row, what, found, against=against, goal=goal, stretch=stretch, stage=stage))
-                for one in stage.values():
-                    one.leave()
+        everybody = audiences(conditions, scene, kind, names)
+        with running(*(one.server for one in everybody.values())):
+            for watchers, those in against.items():
+                stage = {name: one for name, one in everybody.items() if those and name in {OURS, *those}}
+                sizes = {OURS: events, NAIVE: conditions.pick(**NAIVE_EVENTS[watchers]), RAW: events}
+                with gathered(stage, watchers):
+                    found = alternate(
+                        {name: partial(one.burst, sizes[name]) for name, one in stage.items()},
+                        rounds=conditions.rounds,
+                        warm_up={name: partial(one.burst, WARM_EVENTS[name]) for name, one in stage.items()},
+                    )
+                    for name in those:
+                        what = _burst(events, watchers, kind)
+                        goal, stretch = goals[watchers, name]
+                        outcomes.append(
+                            _rate(row, what, found, against=name, goal=goal, stretch=stretch, ours=stage[OURS])
+                        )
     return outcomes
 
 
+def _burst(events: int, watchers: int, kind: str) -> str:
+    return f"{events} events to {watchers} watchers, {kind}"
+
+
+@contextlib.contextmanager
+def gathered(stage: Mapping[str, Audience], watchers: int) -> Iterator[None]:
+    """Have so many watch each of them."""
+    for one in stage.values():
+        one.gather(watchers)
+    yield
+    for one in stage.values():
+        one.leave()
+
+
 def _rate(
-    row: str,
-    what: str,
-    found: dict[str, list[Burst]],
-    *,
-    against: str,
-    goal: float,
-    stretch: float,
-    stage: Mapping[str, Audience],
+    row: str, what: str, found: dict[str, list[Burst]], *, against: str, goal: float, stretch: float, ours: Audience
 ) -> Outcome:
-    ours = found[OURS]
+    bursts = found[OURS]
     return Outcome(
         row=row,
         what=what,
         against=against,
         goal=goal,
         stretch=stretch,
-        ours=[one.rate for one in ours],
+        ours=[one.rate for one in bursts],
         theirs=[one.rate for one in found[against]],
         unit="events x sockets/s",
-        counts=[arrived(stage[OURS])],
+        counts=[arrived(ours)],
         figures={
-            "whole burst, ms": round(1000 * median([one.seconds for one in ours]), 1),
-            "client's part of a core": round(median([one.client_share for one in ours]), 2),
+            "whole burst, ms": round(1000 * median([one.seconds for one in bursts]), 1),
+            "client's part of a core": round(median([one.client_share for one in bursts]), 2),
         },
     )
 
@@ -108,63 +128,80 @@ def arrived(audience: Audience) -> Count:
 
 def trickle(conditions: Conditions) -> list[Outcome]:
     """Five hits a second: P12."""
-    outcomes: list[Outcome] = []
-    hits = conditions.pick(full=30, quick=10)
     with Scene() as scene:
-        for kind in ("uvicorn", "daphne"):
-            stage = audiences(conditions, scene, kind, [OURS, RAW])
-            with running(*(one.server for one in stage.values())):
-                for watchers in (FEW, MANY):
-                    for one in stage.values():
-                        one.gather(watchers)
-                    found = alternate(
-                        {name: partial(one.trickle, hits) for name, one in stage.items()},
-                        rounds=conditions.rounds,
-                        warm_up={name: partial(one.trickle, 5) for name, one in stage.items()},
+        return [outcome for kind in ("uvicorn", "daphne") for outcome in _trickle(conditions, scene, kind)]
+
+
+def _trickle(conditions: Conditions, scene: Scene, kind: str) -> list[Outcome]:
+    planned = {
+        watchers: [delay for delay in DELAYS if conditions.wants("P12", _delay(delay, watchers, kind), RAW)]
+        for watchers in (FEW, MANY)
+    }
+    outcomes: list[Outcome] = []
+    if not any(planned.values()):
+        return outcomes
+    hits = conditions.pick(full=25, quick=5)
+    stage = audiences(conditions, scene, kind, [OURS, RAW])
+    with running(*(one.server for one in stage.values())):
+        for watchers, delays in planned.items():
+            if not delays:
+                continue
+            with gathered(stage, watchers):
+                found = alternate(
+                    {name: partial(one.trickle, hits) for name, one in stage.items()},
+                    rounds=conditions.rounds,
+                    warm_up={name: partial(one.trickle, WARM_EVENTS[name]) for name, one in stage.items()},
+                )
+                outcomes += [
+                    Outcome(
+                        row="P12",
+                        what=_delay(which, watchers, kind),
+                        against=RAW,
+                        goal=DELAYS[which],
+                        stretch=1.2,
+                        ours=[getattr(seen, which) for seen in found[OURS]],
+                        theirs=[getattr(seen, which) for seen in found[RAW]],
+                        unit="ms",
+                        better="lower",
+                        counts=[arrived(stage[OURS])],
                     )
-                    for which, goal, stretch in (("p50", 1.5, 1.2), ("p99", 2.0, 1.2)):
-                        outcomes.append(
-                            Outcome(
-                                row="P12",
-                                what=f"5 hits a second, {watchers} watchers, {kind}: request to arrival, {which}",
-                                against=RAW,
-                                goal=goal,
-                                stretch=stretch,
-                                ours=[getattr(delays, which) for delays in found[OURS]],
-                                theirs=[getattr(delays, which) for delays in found[RAW]],
-                                unit="ms",
-                                better="lower",
-                                counts=[arrived(stage[OURS])],
-                            )
-                        )
-                    for one in stage.values():
-                        one.leave()
+                    for which in delays
+                ]
     return outcomes
+
+
+def _delay(which: str, watchers: int, kind: str) -> str:
+    return f"5 hits a second, {watchers} watchers, {kind}: request to arrival, {which}"
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------------
 
 
 def memory(conditions: Conditions) -> list[Outcome]:
-    """Memory of an idle watcher, after one event: P13."""
+    """Memory of an idle watcher, after one event: P13; a quick run looks at one kind of server."""
     outcomes: list[Outcome] = []
     with Scene() as scene:
-        for kind in ("uvicorn", "daphne"):
-            sizes: dict[str, list[float]] = {OURS: [], NAIVE: [], RAW: []}
-            for _ in range(conditions.rounds):
-                for name, one in audiences(conditions, scene, kind, list(sizes)).items():
+        for kind in ("uvicorn", "daphne")[: conditions.pick(full=2, quick=1)]:
+            what = f"memory of an idle watcher, {MANY} of them, {kind}"
+            if not conditions.wants("P13", what):
+                continue
+            # What is shown for the record takes one round.
+            record = [] if conditions.wanted else [NAIVE, RAW]
+            sizes: dict[str, list[float]] = {}
+            for names in ([OURS, *record], *[[OURS]] * (conditions.rounds - 1)):
+                for name, one in audiences(conditions, scene, kind, names).items():
                     with running(one.server):
-                        sizes[name].append(idle_kib(one, watchers=MANY))
+                        sizes.setdefault(name, []).append(idle_kib(one, watchers=MANY))
             outcomes.append(
                 Outcome(
                     row="P13",
-                    what=f"memory of an idle watcher, {MANY} of them, {kind}",
+                    what=what,
                     goal=40,
                     stretch=25,
                     ours=sizes[OURS],
                     unit="KiB",
                     better="lower",
-                    figures={f"{name}, KiB": round(median(sizes[name]), 1) for name in (NAIVE, RAW)},
+                    figures={f"{name}, KiB": round(median(sizes[name]), 1) for name in record},
                 )
             )
     return outcomes
@@ -200,12 +237,13 @@ def growth(conditions: Conditions) -> list[Curve]:
             one.leave()
             one.rest(SETTLE_S)
             before = one.resident_kib()
-            for watchers in CROWDS[: conditions.pick(full=len(CROWDS), quick=3)]:
+            for watchers in CROWDS[: conditions.pick(full=len(CROWDS), quick=2)]:
                 one.gather(watchers)
                 one.burst(1)
                 one.rest(SETTLE_S / 2)
                 sizes.append((watchers, max(1.0, one.resident_kib() - before)))
-                bursts.append((watchers, median([1000 * one.burst(100).seconds for _ in range(3)])))
+                times = range(conditions.pick(full=3, quick=1))
+                bursts.append((watchers, median([1000 * one.burst(100).seconds for _ in times])))
                 one.leave()
     return [
         Curve(path="fan-out", what="a burst of 100 events to all watchers", size="watchers", points=bursts),

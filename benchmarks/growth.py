@@ -10,7 +10,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks import callbacks, fanout
+from benchmarks import callbacks, fanout, filled
 from benchmarks.costs import AGENT, set_up
 from benchmarks.outcomes import Conditions, Curve, Results
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable
 
-    from benchmarks.contenders import Database
+    from benchmarks.templates import Database
     from livereferrals.tracking.drafts import HitDraft
     from livereferrals.tracking.links import KnownLink
     from livereferrals.tracking.writing import Hits
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HITS = (1_000, 10_000, 100_000, 1_000_000)
 QUICK_HITS = (1_000, 10_000)
 PARTNERS = (1_000, 10_000, 100_000)
+QUICK_PARTNERS = (1_000, 2_000)
 FOLLOWS = (10, 100, 1_000, 10_000)
 TIMES = 15
 BATCH = 64
@@ -77,20 +78,14 @@ def hits(conditions: Conditions, database: Database) -> list[Curve]:
     ]
     return [
         *curves,
-        of_partners(database, PARTNERS[: conditions.pick(full=len(PARTNERS), quick=2)]),
+        of_partners(database, QUICK_PARTNERS if conditions.quick else PARTNERS),
         of_follows(database, FOLLOWS[: conditions.pick(full=len(FOLLOWS), quick=2)]),
     ]
 
 
 def fill(conditions: Conditions, database: Database, size: int) -> None:
     """Go to a new database that holds so many hits."""
-    from django.core.management import call_command
-
-    from benchmarks import filling
-
-    _go_to(conditions.new_postgres(f"hits{size}") if database == "postgres" else conditions.sqlite_url(f"hits{size}"))
-    call_command("migrate", verbosity=0)
-    filling.fill(size)
+    _go_to(filled.copied(conditions, database, size))
 
 
 def acts() -> dict[str, Callable[[], object]]:

@@ -8,8 +8,9 @@ database holds: exactly the hits that were answered, and after `kill -9` under l
 from __future__ import annotations
 
 import statistics
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks import durability, load
 from benchmarks.contenders import Contender, contenders
@@ -18,16 +19,60 @@ from benchmarks.rounds import alternate
 from benchmarks.servers import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from benchmarks.load import Seen
-    from benchmarks.outcomes import Better, Conditions, Count
+    from benchmarks.outcomes import Conditions
+    from benchmarks.templates import Database
 
 ASYNC, SYNC, RAW, HYPE = "empty async view", "empty sync view", "raw ASGI", "django-hype"
 OURS, VIEW, AHEAD = "livereferrals", "livereferrals, front off", "livereferrals, links first"
+COUNTED, COUNTED_SLOW = 5000, 1000
+"""Requests whose hits are counted, on the fast path and on the plain view."""
 
+Plan = dict[int, list[str]]
+"""Who is loaded, by number of connections."""
 Samples = dict[int, dict[str, list["Seen"]]]
 """Every round, by number of connections and by contender."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One figure: hits a second, or a percentile of their latency, beside the baseline's."""
+
+    row: str
+    at: int
+    """Connections."""
+    against: str
+    goal: float
+    stretch: float
+    of: Literal["rate", "p50", "p99"] = "rate"
+    ours: str = OURS
+
+    def what(self, path: str) -> str:
+        """Return what is measured, in the reader's words."""
+        which = "" if self.of == "rate" else f", {self.of}"
+        return f"{'links first' if self.ours is AHEAD else 'hit'}, {path}, c={self.at}{which}"
+
+    def outcome(self, path: str, found: Mapping[str, list[Seen]]) -> Outcome:
+        """Return the figure."""
+        is_rate = self.of == "rate"
+        value = "rate" if is_rate else f"{self.of}_ms"
+        return Outcome(
+            row=self.row,
+            what=self.what(path),
+            against=self.against,
+            goal=self.goal,
+            stretch=self.stretch,
+            ours=[getattr(one, value) for one in found[self.ours]],
+            theirs=[getattr(one, value) for one in found[self.against]],
+            unit="requests/s" if is_rate else "ms",
+            better="higher" if is_rate else "lower",
+            figures=figures(found[self.ours]) if is_rate else {},
+            notes="a link parameter on any URL, our middleware first in MIDDLEWARE: it knows no login"
+            if self.ours is AHEAD
+            else "",
+        )
 
 
 # --- the rows -------------------------------------------------------------------------------------------------------------
@@ -35,90 +80,73 @@ Samples = dict[int, dict[str, list["Seen"]]]
 
 def uvicorn_postgres(conditions: Conditions) -> list[Outcome]:
     """The fast path on uvicorn and PostgreSQL: P1 to P5, P9a."""
-    path = "uvicorn + PostgreSQL"
-    rows = conditions.rows
-    hype = [HYPE] * ("P4" in rows)
-    plan = {
-        1: [OURS, ASYNC] * ("P5" in rows),
-        16: [OURS, ASYNC, *hype] * bool(rows & {"P1", "P4"}),
-        64: [OURS, ASYNC, *hype, *[RAW] * ("P3" in rows)] * bool(rows & {"P2", "P3", "P4", "P9a"}),
-    }
-    all_of_them = contenders(conditions, "uvicorn", _named(plan), database="postgres")
-    found = measure(all_of_them, conditions, plan)
-    counts = durability.counts(all_of_them[OURS], conditions)
-    record = [with_cookie(all_of_them[OURS], conditions, path=path)] if "P2" in rows else []
-    many = [
-        ("P1", 16, ASYNC, 5, 8), ("P2", 64, ASYNC, 10, 15), ("P3", 64, RAW, 0.33, 0.45), ("P4", 16, HYPE, 30, 50), ("P4", 64, HYPE, 30, 50)
-    ]  # fmt: skip
-    outcomes = [
-        rate(row, path, found[c], at=c, against=against, goal=goal, stretch=stretch)
-        for row, c, against, goal, stretch in many
-        if row in rows
-    ]
-    if "P5" in rows:
-        outcomes.append(latency("P5", path, found[1], at=1, against=ASYNC, goal=1.2, stretch=0.9, which="p50"))
-    if "P9a" in rows:
-        outcomes.append(latency("P9a", path, found[64], at=64, against=ASYNC, goal=1, stretch=0.5, which="p99"))
-    return [*_with(counts, outcomes), *record]
+    return measured(
+        conditions,
+        "uvicorn",
+        "postgres",
+        path="uvicorn + PostgreSQL",
+        goals=[
+            Goal(row="P1", at=16, against=ASYNC, goal=5, stretch=8),
+            Goal(row="P2", at=64, against=ASYNC, goal=10, stretch=15),
+            Goal(row="P3", at=64, against=RAW, goal=0.33, stretch=0.45),
+            Goal(row="P4", at=16, against=HYPE, goal=30, stretch=50),
+            Goal(row="P4", at=64, against=HYPE, goal=30, stretch=50),
+            Goal(row="P5", at=1, against=ASYNC, goal=1.2, stretch=0.9, of="p50"),
+            Goal(row="P9a", at=64, against=ASYNC, goal=1, stretch=0.5, of="p99"),
+        ],
+        record="P2",
+    )
 
 
 def uvicorn_sqlite(conditions: Conditions) -> list[Outcome]:
     """The fast path on uvicorn and SQLite: P6, P9b."""
-    path = "uvicorn + SQLite"
-    rows = conditions.rows
-    plan = {16: [OURS, ASYNC, HYPE], 64: [OURS, ASYNC, HYPE]} if "P6" in rows else {64: [OURS, ASYNC]}
-    all_of_them = contenders(conditions, "uvicorn", _named(plan), database="sqlite")
-    found = measure(all_of_them, conditions, plan)
-    counts = durability.counts(all_of_them[OURS], conditions)
-    outcomes = [
-        rate("P6", path, found[c], at=c, against=against, goal=goal, stretch=stretch)
-        for c in plan
-        for against, goal, stretch in ((ASYNC, 5, 8), (HYPE, 20, 40))
-        if "P6" in rows
-    ]
-    if "P9b" in rows:
-        outcomes.append(latency("P9b", path, found[64], at=64, against=ASYNC, goal=1, stretch=0.5, which="p99"))
-    return _with(counts, outcomes)
+    return measured(
+        conditions,
+        "uvicorn",
+        "sqlite",
+        path="uvicorn + SQLite",
+        goals=[
+            Goal(row="P6", at=16, against=ASYNC, goal=5, stretch=8),
+            Goal(row="P6", at=16, against=HYPE, goal=20, stretch=40),
+            Goal(row="P6", at=64, against=ASYNC, goal=5, stretch=8),
+            Goal(row="P6", at=64, against=HYPE, goal=20, stretch=40),
+            Goal(row="P9b", at=64, against=ASYNC, goal=1, stretch=0.5, of="p99"),
+        ],
+    )
 
 
 def daphne_postgres(conditions: Conditions) -> list[Outcome]:
     """The fast path on daphne and PostgreSQL: P7, P9c."""
-    path = "daphne + PostgreSQL"
-    rows = conditions.rows
-    names = [OURS, ASYNC] + [RAW, HYPE] * ("P7" in rows)
-    all_of_them = contenders(conditions, "daphne", names, database="postgres")
-    found = measure(all_of_them, conditions, {64: names})
-    counts = durability.counts(all_of_them[OURS], conditions)
-    outcomes = [
-        rate("P7", path, found[64], at=64, against=against, goal=goal, stretch=stretch)
-        for against, goal, stretch in ((ASYNC, 3, 4), (RAW, 0.6, 0.7), (HYPE, 12, 18))
-        if "P7" in rows
-    ]
-    if "P9c" in rows:
-        outcomes.append(latency("P9c", path, found[64], at=64, against=ASYNC, goal=1, stretch=0.5, which="p99"))
-    return _with(counts, outcomes)
+    return measured(
+        conditions,
+        "daphne",
+        "postgres",
+        path="daphne + PostgreSQL",
+        goals=[
+            Goal(row="P7", at=64, against=ASYNC, goal=3, stretch=4),
+            Goal(row="P7", at=64, against=RAW, goal=0.6, stretch=0.7),
+            Goal(row="P7", at=64, against=HYPE, goal=12, stretch=18),
+            Goal(row="P9c", at=64, against=ASYNC, goal=1, stretch=0.5, of="p99"),
+        ],
+    )
 
 
 def plain_view(conditions: Conditions) -> list[Outcome]:
     """The view behind the whole middleware, with the front off: P8a to P8c."""
-    outcomes: list[Outcome] = []
-    for kind, (of_empty, of_hype) in {
-        "uvicorn": ((0.5, 0.65), (1.4, 1.7)),
-        "gunicorn": ((0.3, 0.45), (2.5, 4)),
-    }.items():
-        names = [VIEW, SYNC, HYPE] + [AHEAD] * (kind == "uvicorn")
-        all_of_them = contenders(conditions, kind, names, database="postgres")
-        found = measure(all_of_them, conditions, {16: names})[16]
-        counts = durability.counts(all_of_them[VIEW], conditions)
-        path = f"{kind} + PostgreSQL, front off"
-        rows = [
-            rate("P8a", path, found, at=16, against=SYNC, goal=of_empty[0], stretch=of_empty[1], ours=VIEW),
-            rate("P8b", path, found, at=16, against=HYPE, goal=of_hype[0], stretch=of_hype[1], ours=VIEW),
-        ]
-        if kind == "uvicorn":
-            rows.append(rate("P8c", path, found, at=16, against=VIEW, goal=1.1, stretch=1.3, ours=AHEAD))
-        outcomes += _with(counts, rows)
-    return outcomes
+    on_uvicorn = [
+        Goal(row="P8a", at=16, against=SYNC, goal=0.5, stretch=0.65, ours=VIEW),
+        Goal(row="P8b", at=16, against=HYPE, goal=1.4, stretch=1.7, ours=VIEW),
+        Goal(row="P8c", at=16, against=VIEW, goal=1.1, stretch=1.3, ours=AHEAD),
+    ]
+    on_gunicorn = [
+        Goal(row="P8a", at=16, against=SYNC, goal=0.3, stretch=0.45, ours=VIEW),
+        Goal(row="P8b", at=16, against=HYPE, goal=2.5, stretch=4, ours=VIEW),
+    ]
+    return [
+        outcome
+        for kind, goals in {"uvicorn": on_uvicorn, "gunicorn": on_gunicorn}.items()
+        for outcome in measured(conditions, kind, "postgres", path=f"{kind} + PostgreSQL, front off", goals=goals)
+    ]
 
 
 MEASURES: dict[str, Callable[[Conditions], list[Outcome]]] = {
@@ -129,12 +157,46 @@ MEASURES: dict[str, Callable[[Conditions], list[Outcome]]] = {
 }
 
 
+def measured(
+    conditions: Conditions, kind: str, database: Database, *, path: str, goals: Iterable[Goal], record: str = ""
+) -> list[Outcome]:
+    """Return the figures that are wanted; with the durable counts, unless it is for more rounds of some.
+
+    At the row `record` stands, for the record, what a visitor who comes back costs.
+    """
+    wanted = [goal for goal in goals if conditions.wants(goal.row, goal.what(path), goal.against)]
+    if not wanted:
+        return []
+    planned = plan(wanted)
+    names = list(dict.fromkeys(name for names in planned.values() for name in names))
+    all_of_them = contenders(conditions, kind, names, database=database)
+    found = measure(all_of_them, conditions, planned)
+    outcomes = [goal.outcome(path, found[goal.at]) for goal in wanted]
+    if conditions.wanted:
+        return outcomes
+    # They hold for all of one server.
+    ours = all_of_them[VIEW if VIEW in all_of_them else OURS]
+    outcomes[0].counts.extend(
+        durability.counts(ours, conditions, requests=COUNTED_SLOW if ours.name is VIEW else COUNTED)
+    )
+    return outcomes + [with_cookie(ours, conditions, row=record, path=path)] * (record in conditions.rows)
+
+
+def plan(goals: Iterable[Goal]) -> Plan:
+    """Return who has to be loaded for these figures: ours first, and nobody whom none of them needs."""
+    found: Plan = {}
+    for goal in sorted(goals, key=lambda goal: goal.at):
+        names = found.setdefault(goal.at, [])
+        names += [name for name in (goal.ours, goal.against) if name not in names]
+    return found
+
+
 # --- rounds ---------------------------------------------------------------------------------------------------------------
 
 
-def measure(all_of_them: dict[str, Contender], conditions: Conditions, plan: Mapping[int, list[str]]) -> Samples:
+def measure(all_of_them: dict[str, Contender], conditions: Conditions, planned: Plan) -> Samples:
     """Load the contenders that are planned for each number of connections, in alternating rounds."""
-    seconds, warm = conditions.pick(full=3, quick=2), conditions.pick(full=2, quick=1)
+    seconds, warm = conditions.pick(full=3, quick=1), conditions.pick(full=2, quick=1)
     with running(*(one.server for one in all_of_them.values())):
         for one in all_of_them.values():
             one.cookie()  # Much is imported at the first request.
@@ -145,75 +207,22 @@ def measure(all_of_them: dict[str, Contender], conditions: Conditions, plan: Map
                 rounds=conditions.rounds,
                 warm_up={},
             )
-            for c, names in plan.items()
+            for c, names in planned.items()
         }
 
 
-def _named(plan: Mapping[int, list[str]]) -> list[str]:
-    """Return everybody who is planned for."""
-    return list(dict.fromkeys(name for names in plan.values() for name in names))
-
-
-def with_cookie(ours: Contender, conditions: Conditions, *, path: str) -> Outcome:
+def with_cookie(ours: Contender, conditions: Conditions, *, row: str, path: str) -> Outcome:
     """Return the rate for one visitor who comes back: for the record."""
     with running(ours.server):
         cookie = ours.cookie()
-        seen = [ours.put(connections=64, seconds=2, cookie=cookie) for _ in range(conditions.rounds)]
+        seconds = conditions.pick(full=2, quick=1)
+        seen = [ours.put(connections=64, seconds=seconds, cookie=cookie) for _ in range(conditions.rounds)]
     return Outcome(
-        row="P2",
+        row=row,
         what=f"hit, {path}, c=64, always the same visitor's cookie",
         ours=[one.rate for one in seen],
         unit="hits/s",
         figures=figures(seen),
-    )
-
-
-# --- outcomes -------------------------------------------------------------------------------------------------------------
-
-
-def rate(
-    row: str,
-    path: str,
-    found: dict[str, list[Seen]],
-    *,
-    at: int,
-    against: str,
-    goal: float,
-    stretch: float,
-    ours: str = OURS,
-) -> Outcome:
-    """Return hits a second beside the baseline's answers a second."""
-    return Outcome(
-        row=row,
-        what=f"{'links first' if ours is AHEAD else 'hit'}, {path}, c={at}",
-        against=against,
-        goal=goal,
-        stretch=stretch,
-        ours=[one.rate for one in found[ours]],
-        theirs=[one.rate for one in found[against]],
-        unit="requests/s",
-        figures=figures(found[ours]),
-        notes="a link parameter on any URL, our middleware first in MIDDLEWARE: it knows no login"
-        if ours is AHEAD
-        else "",
-    )
-
-
-def latency(
-    row: str, path: str, found: dict[str, list[Seen]], *, at: int, against: str, goal: float, stretch: float, which: str
-) -> Outcome:
-    """Return a percentile of the latency beside the baseline's."""
-    better: Better = "lower"
-    return Outcome(
-        row=row,
-        what=f"hit, {path}, c={at}, {which}",
-        against=against,
-        goal=goal,
-        stretch=stretch,
-        ours=[getattr(one, f"{which}_ms") for one in found[OURS]],
-        theirs=[getattr(one, f"{which}_ms") for one in found[against]],
-        unit="ms",
-        better=better,
     )
 
 
@@ -225,9 +234,3 @@ def figures(seen: list[Seen]) -> dict[str, float | str]:
         "p99 ms": round(statistics.median(one.p99_ms for one in seen), 2),
     }
     return told | ({"client's cores": cpu} if cpu > load.HALF_A_CORE else {})
-
-
-def _with(counts: list[Count], outcomes: list[Outcome]) -> list[Outcome]:
-    """Put the counts on the first of the outcomes: they hold for all of one server."""
-    outcomes[0].counts.extend(counts)
-    return outcomes

@@ -1,4 +1,4 @@
-"""Fills one database and measures each number of the dashboard on it: what `dashboard` runs in processes of their own."""
+"""Measures each number of the dashboard on one database: what `dashboard` runs in processes of their own."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 ENOUGH_S = 0.3
 """A round of one figure repeats its call for so long."""
+ENOUGH_FOR_A_POINT_S = 0.1
+"""The same where there is one round only."""
 LEAST_CALLS = 3
-SLOW_S = 2.0
+SLOW_S = 0.5
 """A call that takes longer is not repeated within a round."""
-CHECKED = 5_000
-"""Hits of the fill that is compared with the log, total by total; nothing is measured on it."""
+CHECKED = 10_000
+"""Up to so many hits the fill is compared with the log, total by total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,42 +69,50 @@ class Measured:
     counts: list[Count] = field(default_factory=list)
 
 
-def measure(url: str, size: int, *, rounds: int, compare: bool) -> Measured:
-    """Fill the database at the address and measure; `compare`: beside the queries over hits."""
+def measure(url: str, hits: int, *, rounds: int, compare: bool, only: frozenset[str] = frozenset()) -> Measured:
+    """Measure on the filled database at the address.
+
+    Args:
+        url: its address.
+        hits: what it is filled with.
+        rounds: of each figure; a single one takes less time, for a point of a curve.
+        compare: whether the queries over hits are measured beside.
+        only: what is measured, by its name; empty: everything, and the totals are compared with the hits.
+    """
     os.environ["BENCH_DATABASE_URL"] = url
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.host.settings"
     import django
 
     django.setup()
-    from django.core.management import call_command
+    from benchmarks.filling import there
 
-    from benchmarks.filling import fill
-
-    call_command("migrate", verbosity=0)
-    filled = fill(size)
-    if size <= CHECKED:
-        return Measured(hits=size, counts=[compared()])
-    found = Measured(hits=size, counts=[counted()])
+    filled, found = there(), Measured(hits=hits)
     for question in (*numbers(filled), *newest(filled), *frames()):
-        contenders = {"ours": timed(question.ours)}
-        if compare and question.theirs is not None:
-            contenders["theirs"] = timed(question.theirs)
-        values = alternate(contenders, rounds=rounds)
-        found.figures.append(
-            Figure(
-                what=question.what, row=question.row, goal=question.goal, stretch=question.stretch, notes=question.notes,
-                ours=values["ours"], theirs=values.get("theirs", []),
-            )
-        )  # fmt: skip
+        if not only or question.what in only:
+            found.figures.append(_figure(question, rounds=rounds, compare=compare))
+    if not only:
+        found.counts += [counted(), compared()] if hits <= CHECKED else [counted()]
     return found
 
 
-def timed(act: Callable[[], object]) -> Callable[[], float]:
+def _figure(question: Question, *, rounds: int, compare: bool) -> Figure:
+    acts = {"ours": question.ours}
+    if compare and question.theirs is not None:
+        acts["theirs"] = question.theirs
+    enough_s = ENOUGH_S if rounds > 1 else ENOUGH_FOR_A_POINT_S
+    values = alternate({name: timed(act, enough_s=enough_s) for name, act in acts.items()}, rounds=rounds, warm_up=acts)
+    return Figure(
+        what=question.what, row=question.row, goal=question.goal, stretch=question.stretch, notes=question.notes,
+        ours=values["ours"], theirs=values.get("theirs", []),
+    )  # fmt: skip
+
+
+def timed(act: Callable[[], object], *, enough_s: float) -> Callable[[], float]:
     """Return what gives the median of repeated calls, in milliseconds."""
 
     def run() -> float:
         times: list[float] = []
-        until = time.perf_counter() + ENOUGH_S
+        until = time.perf_counter() + enough_s
         while len(times) < LEAST_CALLS or time.perf_counter() < until:
             began = time.perf_counter()
             act()

@@ -16,20 +16,22 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from benchmarks.environment import new_database
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CLOSE = 0.15
 """A figure within this part of its limit is measured again, with more rounds."""
 ABOVE_LINEAR = 1.15
 """An exponent of growth from here on has to be explained."""
+PATHS = ("python", "scratch", "shared")
+"""Of the conditions."""
 
 Better = Literal["higher", "lower"]
 Bound = Literal["at least", "at most"]
+Name = tuple[str, str, str]
+"""What makes a figure the one it is: row, what was measured, and against what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,11 @@ class Conditions:
     """The interpreter of the benchmarks' environment, with every package of the baselines."""
     scratch: Path
     """A directory of this measurement alone, on a disk (not in memory), taken away afterwards."""
+    shared: Path
+    """The directory of what is made once for all measurements of a run, on the same disk: see `templates`."""
+    wanted: frozenset[Name] = frozenset()
+    """The figures that are measured again because they lie close to their limits; empty: all of the rows, and what is
+    counted besides."""
     postgres_url: str | None = None
     """An empty database of this measurement alone, with `fsync` and `synchronous_commit` on. May make others beside it."""
     valkey_url: str | None = None
@@ -55,17 +62,35 @@ class Conditions:
         """Return the address of an SQLite file of this measurement's own."""
         return f"sqlite:///{self.scratch / name}.sqlite3"
 
-    def new_postgres(self, name: str) -> str:
-        """Make one more PostgreSQL database of this measurement's own; return its address."""
+    def new_postgres(self, name: str, *, template: str | None = None) -> str:
+        """Make one more PostgreSQL database of this measurement's own, empty or as a template; return its address."""
         if self.postgres_url is None:
             raise RuntimeError("This measurement needs PostgreSQL.")
         base = self.postgres_url.partition("?")[0]
         own = f"{base.rpartition('/')[2]}_{name}"
-        return new_database(self.postgres_url, own)
+        return new_database(self.postgres_url, own, template=template)
 
     def pick(self, *, full: int, quick: int) -> int:
         """Return the size to measure with."""
         return quick if self.quick else full
+
+    def wants(self, row: str, what: str, against: str = "") -> bool:
+        """Whether this figure is to be measured: its row is asked for, and it is no other that is measured again."""
+        return row in self.rows and (not self.wanted or (row, what, against) in self.wanted)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return asdict(self) | {
+            "rows": sorted(self.rows),
+            "wanted": sorted(self.wanted),
+            **{name: str(getattr(self, name)) for name in PATHS},
+        }
+
+    @classmethod
+    def from_json(cls, given: dict[str, Any]) -> Conditions:
+        """Read what `as_json` gave."""
+        sets = {"rows": frozenset(given["rows"]), "wanted": frozenset(tuple(name) for name in given["wanted"])}
+        return cls(**(given | sets | {name: Path(given[name]) for name in PATHS}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +185,10 @@ class Outcome:
             figures=self.figures | other.figures,
         )
 
-    def is_same_figure(self, other: Outcome) -> bool:
-        """Whether both measure one thing."""
-        return (self.row, self.what, self.against) == (other.row, other.what, other.against)
+    @property
+    def name(self) -> Name:
+        """Which figure it is; another run of the same has the same."""
+        return self.row, self.what, self.against
 
     def _reaches(self, limit: float | None) -> bool | None:
         if limit is None:

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +24,15 @@ from benchmarks.outcomes import Conditions, Results
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from benchmarks.outcomes import Name
+
 MODULES = ("hits", "fanout", "callbacks", "dashboard", "costs", "storage", "growth")
 """In the order in which they are run."""
 EXTRAS = ("costs", "growth")
 """What stands beside the rows and may be asked for by name."""
-TIMEOUT_S = 900.0
+TIMEOUT_S = 1800.0
 QUICK_TIMEOUT_S = 300.0
 GRACE_S = 30.0
-LONGEST_REPEATED_S = 300.0
-"""What takes longer than this is not run again: it has filled millions of rows, and repeats its calls by itself."""
 ROUNDS = 3
 
 
@@ -43,6 +43,8 @@ class Measurement:
     module: str
     function: str
     rows: frozenset[str]
+    is_repeated: bool = True
+    """Whether what lies close to its limit is measured again in another call; else the function sees to it."""
 
     def __str__(self) -> str:
         return f"{self.module}.{self.function}"
@@ -76,10 +78,13 @@ class Ground:
     valkey_url: str
 
     @contextlib.contextmanager
-    def conditions(self, name: str, *, rows: frozenset[str], rounds: int) -> Iterator[Conditions]:
+    def conditions(
+        self, name: str, *, rows: frozenset[str], rounds: int, wanted: frozenset[Name] = frozenset()
+    ) -> Iterator[Conditions]:
         """Give a directory and a database to one run; both are taken away after it."""
-        scratch = self.place / name
+        scratch, shared = self.place / name, self.place / "shared"
         scratch.mkdir()
+        shared.mkdir(exist_ok=True)
         try:
             yield Conditions(
                 quick=self.quick,
@@ -87,6 +92,8 @@ class Ground:
                 rows=rows,
                 python=Path(sys.executable),
                 scratch=scratch,
+                shared=shared,
+                wanted=wanted,
                 postgres_url=new_database(self.postgres_url, name),
                 valkey_url=self.valkey_url,
             )
@@ -101,34 +108,28 @@ def run(ground: Ground, *, only: list[str], keep: Callable[[Run], None]) -> Run:
     for number, measurement in enumerate(measurements(only, whole=whole)):
         started = time.monotonic()
         say(f"{measurement} ({', '.join(sorted(measurement.rows))}) ...")
-        _measure(
-            measurement,
-            ground,
-            f"bench_{number}_",
-            rows=measurement.rows,
-            rounds=1 if ground.quick else ROUNDS,
-            whole=whole,
-        )
-        taken = time.monotonic() - started
-        if not ground.quick and taken < LONGEST_REPEATED_S and (rows := close_rows(whole.results, measurement)):
-            say(f"  close to the limit, {ROUNDS} more rounds: {', '.join(sorted(rows))}")
-            _measure(measurement, ground, f"bench_{number}_again_", rows=rows, rounds=ROUNDS, whole=whole)
+        rounds = 1 if ground.quick else ROUNDS
+        with ground.conditions(f"bench_{number}_", rows=measurement.rows, rounds=rounds) as conditions:
+            _add(whole, measurement, in_process(measurement, conditions, whole=whole))
+        if not ground.quick and measurement.is_repeated and (close := close_ones(whole.results, measurement)):
+            _again(measurement, ground, f"bench_{number}_again_", close=close, whole=whole)
         whole.seconds[str(measurement)] = round(time.monotonic() - started, 1)
         keep(whole)
     return whole
 
 
-def _measure(
-    measurement: Measurement, ground: Ground, name: str, *, rows: frozenset[str], rounds: int, whole: Run
-) -> None:
-    with ground.conditions(name, rows=rows, rounds=rounds) as conditions:
+def _again(measurement: Measurement, ground: Ground, name: str, *, close: frozenset[Name], whole: Run) -> None:
+    """Measure the figures that are close to their limits again, and nothing else."""
+    say(f"  close to the limit, {ROUNDS} more rounds: {'; '.join(' '.join(one) for one in sorted(close))}")
+    rows = frozenset(row for row, *_ in close)
+    with ground.conditions(name, rows=rows, rounds=ROUNDS, wanted=close) as conditions:
         _add(whole, measurement, in_process(measurement, conditions, whole=whole))
 
 
 def in_process(measurement: Measurement, conditions: Conditions, *, whole: Run) -> Results:
     """Call the function in a process of its own; where it breaks, keep the end of what it said."""
     command = [str(conditions.python), "-m", "benchmarks.running", measurement.module, measurement.function]
-    given = json.dumps({**asdict(conditions), "rows": sorted(conditions.rows)}, default=str)
+    given = json.dumps(conditions.as_json())
     answer = conditions.scratch / "results.json"
     log = conditions.scratch / "output.log"
     with log.open("wb") as output:
@@ -180,9 +181,9 @@ def surroundings() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
-def close_rows(found: Results, measurement: Measurement) -> frozenset[str]:
-    """Return the rows that need more rounds."""
-    return frozenset(one.row for one in found.outcomes if one.row in measurement.rows and one.is_close)
+def close_ones(found: Results, measurement: Measurement) -> frozenset[Name]:
+    """Return the figures that need more rounds."""
+    return frozenset(one.name for one in found.outcomes if one.row in measurement.rows and one.is_close)
 
 
 def _add(whole: Run, measurement: Measurement, found: Results) -> None:
@@ -192,7 +193,7 @@ def _add(whole: Run, measurement: Measurement, found: Results) -> None:
         if outcome.row not in measurement.rows:
             continue
         for place, known in enumerate(results.outcomes):
-            if known.is_same_figure(outcome):
+            if known.name == outcome.name:
                 results.outcomes[place] = known.joined(outcome)
                 break
         else:
@@ -222,7 +223,8 @@ def measurements(only: list[str], *, whole: Run) -> Iterable[Measurement]:
         for name, rows in functions.items():
             asked = frozenset(row for row in rows if not only or any(is_asked(row, one) for one in only))
             if asked:
-                yield Measurement(module=module, function=name, rows=asked)
+                is_repeated = not getattr(sys.modules[f"benchmarks.{module}"], "REPEATS_ITSELF", False)
+                yield Measurement(module=module, function=name, rows=asked, is_repeated=is_repeated)
 
 
 def measures(module: str) -> dict[str, list[str]]:
@@ -252,9 +254,7 @@ def function(module: str, name: str) -> Callable[[Conditions], Any]:
 def main() -> None:
     """Call one function under the conditions that stand on the input; write what it gives to a file."""
     module, name, answer = sys.argv[1:]
-    given = json.load(sys.stdin)
-    paths = {key: Path(given[key]) for key in ("python", "scratch")}
-    found = function(module, name)(Conditions(**{**given, **paths, "rows": frozenset(given["rows"])}))
+    found = function(module, name)(Conditions.from_json(json.load(sys.stdin)))
     results = found if isinstance(found, Results) else Results(outcomes=found)
     Path(answer).write_text(json.dumps(results.as_json()))
 

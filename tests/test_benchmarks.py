@@ -90,8 +90,8 @@ def test_goal_is_a_minimum_or_a_maximum(overrides: dict[str, Any], measured: flo
 def test_figure_near_its_limit_is_measured_again(ours: float, close: bool) -> None:
     outcome = make_outcome(ours=[ours], theirs=[100.0])
     assert outcome.is_close is close
-    assert running.close_rows(Results(outcomes=[outcome]), measurement("P1", "P2")) == (
-        frozenset({"P1"}) if close else frozenset()
+    assert running.close_ones(Results(outcomes=[outcome]), measurement("P1", "P2")) == (
+        frozenset({("P1", "hit, c=16", "empty async view")}) if close else frozenset()
     )
 
 
@@ -238,7 +238,14 @@ def test_command_names_the_rows_that_there_are() -> None:
 
 
 def test_measurement_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
-    conditions = Conditions(quick=True, rounds=1, rows=frozenset({"P1"}), python=Path(sys.executable), scratch=tmp_path)
+    conditions = Conditions(
+        quick=True,
+        rounds=1,
+        rows=frozenset({"P1"}),
+        python=Path(sys.executable),
+        scratch=tmp_path,
+        shared=tmp_path,
+    )
     run = running.Run()
     found = running.in_process(
         running.Measurement(module="nothing", function="there", rows=frozenset()), conditions, whole=run
