@@ -1,8 +1,8 @@
 """Fills an empty, migrated database with a year of hits: visitors, hits, events, confirmations and rollups, in minutes.
 
 The database makes the rows itself, out of their numbers: every hundred-and-first event is a confirmation of the hit before
-it. Their columns are those of the models, with the models' defaults. Totals are added up from the events by the database,
-as the product would have left them; `dashboard` has `rollup --check` compare those of a small fill.
+it. Their columns are those of the models, with the models' defaults. The totals are made of the same numbers, as the
+product would have left them; `dashboard` has `rollup --check` compare those of a small fill with its events.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 from django.utils import timezone
 
+from benchmarks.dialects import POSTGRES, SQLITE, Dialect
 from livereferrals.dashboard import ranges, rollups
 from livereferrals.dashboard.models import (
     DailyLinkTotal,
@@ -44,43 +45,10 @@ CYCLE = 101
 PART = 250_000
 """Rows made by one statement."""
 TRIGGER, CURRENCY, MICROS = "Order paid", "EUR", 12_500_000
+HIT = f"(n - CASE n % {CYCLE} WHEN 0 THEN 1 ELSE 0 END)"
+"""The number of the hit that an event is, or confirms."""
 SUMS = ("hits", "visitors", "confirmations", "amount_micros")
 BIG: tuple[type[Model], ...] = (Visitor, ReferralHit, Confirmation, Event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """What the two databases say differently; `%s` and `n` are the number of an event."""
-
-    series: str
-    moment: str
-    id: str
-    hour: str
-    hit_data: str
-    confirmation_data: str
-
-
-POSTGRES = Dialect(
-    series="generate_series({first}, {last}) AS series(n)",
-    # In floats: a literal with a point is a decimal, many times as slow.
-    moment="to_timestamp({start}::float8 + n * {step}::float8)",
-    id="('0' || to_hex((({start}::float8 + {at} * {step}::float8) * 1000)::bigint) || '7000' || to_hex({at} + x'{kind}000000000000000'::bigint))::uuid",
-    hour="date_trunc('hour', occurred_at, 'UTC')",
-    # As text: the function that builds it from values takes twice as long.
-    hit_data="""('{{"repeat": ' || (n % 4 = 0) || ', "landing": "/", "device": "mobile", "visitor": "' || {visitor} || '"}}')::jsonb""",
-    confirmation_data="jsonb_build_object('confirmation', {confirmation}::text, 'trigger', '{trigger}', 'amount', '12.50',"
-    " 'currency', '{currency}', 'reference', 'O-' || n)",
-)
-SQLITE = Dialect(
-    series="(WITH RECURSIVE series(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM series WHERE n < {last}) SELECT n FROM series)",
-    moment="(strftime('%Y-%m-%d %H:%M:%f', {start} + n * {step}, 'unixepoch') || '000')",
-    id="printf('%012x7000{kind}%015x', CAST(({start} + {at} * {step}) * 1000 AS INTEGER), {at})",
-    hour="strftime('%Y-%m-%d %H:00:00', occurred_at)",
-    hit_data="json_object('repeat', json(CASE n % 4 WHEN 0 THEN 'true' ELSE 'false' END), 'landing', '/', 'device', 'mobile',"
-    " 'visitor', {visitor})",
-    confirmation_data="json_object('confirmation', {confirmation}, 'trigger', '{trigger}', 'amount', '12.50',"
-    " 'currency', '{currency}', 'reference', 'O-' || n)",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +83,7 @@ def fill(hits: int) -> None:
         _make_table("bench_place", ("place", "partner_id", "uid", "link_id", "identifier"), _places(links))
         for first in range(1, events + 1, PART):
             _write_part(dialect, first, min(first + PART - 1, events), start=start, step=step)
-        _add_up(dialect, now=now)
+        _add_up(dialect, events, now=now, start=start, step=step)
     EventLog.objects.update_or_create(pk=1, defaults={"head": events, "last_numbered_at": now})
     RollupState.objects.update_or_create(
         pk=1,
@@ -146,45 +114,50 @@ def _make_table(name: str, columns: tuple[str, ...], rows: list[str]) -> None:
 
 
 def _write_part(dialect: Dialect, first: int, last: int, *, start: float, step: float) -> None:
-    def key(kind: str, at: str = "n") -> str:
+    def key(kind: str, at: str) -> str:
         return dialect.id.format(kind=kind, at=at, start=start, step=step)
 
-    moment = dialect.moment.format(start=start, step=step)
-    earlier = "(n - 1)"
-    # A repeat is by the visitor of the event before it.
-    visitor = f"CASE n % 4 WHEN 0 THEN {key('a', earlier)} ELSE {key('a')} END"
-    visitor_before = f"CASE {earlier} % 4 WHEN 0 THEN {key('a', '(n - 2)')} ELSE {key('a', earlier)} END"
-    series = dialect.series.format(first=first, last=last)
-    places = f"{series} JOIN bench_place ON place = n % {PARTNERS}"
-    is_hit = f"n % {CYCLE} <> 0"
-    _insert(Visitor, series, "n % 4 <> 0", id=key("a"), created_at=moment)
+    # Each key and moment once; `hit` is the number of the hit that the event is, or confirms.
+    _execute(
+        f"CREATE TEMPORARY TABLE bench_part AS SELECT n, hit, {dialect.moment.format(start=start, step=step)} AS moment,"  # noqa: S608 - our own
+        # A repeat is by the visitor of the event before it.
+        f" CASE hit % 4 WHEN 0 THEN {key('a', '(hit - 1)')} ELSE {key('a', 'hit')} END AS visitor,"
+        f" {key('8', 'hit')} AS hit_id, {key('b', 'n')} AS event_id"
+        f" FROM (SELECT n, {HIT} AS hit FROM {dialect.series.format(first=first, last=last)}) AS numbered"
+    )
+    is_hit, is_confirmation = "n = hit", "n <> hit"
+    rows = f"bench_part JOIN bench_place ON place = hit % {PARTNERS}"
     _insert(
-        ReferralHit, places, is_hit,
-        id=key("8"), link_id="link_id", partner_id="partner_id", visitor_id=visitor, created_at=moment, device="'mobile'",
+        Visitor, "bench_part", "n % 4 <> 0",
+        id=f"CASE WHEN {is_hit} THEN visitor ELSE {key('a', 'n')} END", created_at="moment",
+    )  # fmt: skip
+    _insert(
+        ReferralHit, rows, is_hit,
+        id="hit_id", link_id="link_id", partner_id="partner_id", visitor_id="visitor", created_at="moment", device="'mobile'",
         entry_url="'https://shop.example/?ref=' || identifier",
         user_agent="'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0'",
         repeat=f"{_true('n % 4 = 0')}",
-        confirmed_at=f"CASE WHEN (n + 1) % {CYCLE} = 0 THEN {moment} END",
+        confirmed_at=f"CASE WHEN (n + 1) % {CYCLE} = 0 THEN moment END",
     )  # fmt: skip
-    before = f"{series} JOIN bench_place ON place = {earlier} % {PARTNERS}"
     _insert(
-        Confirmation, before, f"n % {CYCLE} = 0",
-        id=key("9"), trigger=f"'{TRIGGER}'", hit_id=key("8", earlier), partner_id="partner_id", visitor_id=visitor_before,
-        reference="'O-' || n", amount_micros=str(MICROS), currency=f"'{CURRENCY}'", occurred_at=moment, created_at=moment,
+        Confirmation, rows, is_confirmation,
+        id=key("9", "n"), trigger=f"'{TRIGGER}'", hit_id="hit_id", partner_id="partner_id", visitor_id="visitor",
+        reference="'O-' || n", amount_micros=str(MICROS), currency=f"'{CURRENCY}'", occurred_at="moment", created_at="moment",
     )  # fmt: skip
     shared = {
+        "id": "event_id",
         "seq": "n",
-        "occurred_at": moment,
-        "numbered_at": moment,
+        "occurred_at": "moment",
+        "numbered_at": "moment",
         "partner": "uid",
         "link": "link_id",
         "link_identifier": "identifier",
+        "visitor": "visitor",
     }
-    hit_data = dialect.hit_data.format(visitor=visitor)
-    _insert(Event, places, is_hit, id=key("b"), type="'hit'", visitor=visitor, data=hit_data, **shared)
-    confirmation_data = dialect.confirmation_data.format(confirmation=key("9"), trigger=TRIGGER, currency=CURRENCY)
-    confirmed = {"type": "'confirmation'", "visitor": visitor_before, "data": confirmation_data}
-    _insert(Event, before, f"n % {CYCLE} = 0", id=key("b"), **confirmed, **shared)
+    confirmation_data = dialect.confirmation_data.format(confirmation=key("9", "n"), trigger=TRIGGER, currency=CURRENCY)
+    _insert(Event, rows, is_hit, type="'hit'", data=dialect.hit_data.format(visitor="visitor"), **shared)
+    _insert(Event, rows, is_confirmation, type="'confirmation'", data=confirmation_data, **shared)
+    _execute("DROP TABLE bench_part")
 
 
 def _true(condition: str) -> str:
@@ -213,21 +186,20 @@ def _insert(model: type[Model], source: str, where: str, **expressions: str) -> 
     )
 
 
-def _add_up(dialect: Dialect, *, now: datetime) -> None:
-    """Make the rows of all totals from the events, by way of the sums of each hour and link."""
+def _add_up(dialect: Dialect, events: int, *, now: datetime, start: float, step: float) -> None:
+    """Make the rows of all totals, by way of the sums of each hour and link, out of the same numbers."""
     zone = timezone.get_default_timezone()
     first = ranges.hour_of(now - timedelta(days=DAYS + 1), zone=zone)
     hours = ranges.hours(ranges.Span(start=first, end=now), zone=zone)
     _make_table("bench_hour", ("starts_at", "day", "month"), [_hour(hour.start, zone=zone) for hour in hours])
-    is_hit, repeat = "type = 'hit'", "CAST(data ->> 'repeat' AS text) IN ('true', '1')"
     _execute(
-        "CREATE TEMPORARY TABLE bench_sum AS SELECT " + dialect.hour + " AS starts_at, partner, link,"  # noqa: S608 - our own
-        f" CASE WHEN {is_hit} THEN '' ELSE '{TRIGGER}' END AS trigger, CASE WHEN {is_hit} THEN '' ELSE '{CURRENCY}' END AS currency,"
-        f" SUM(CASE WHEN {is_hit} THEN 1 ELSE 0 END) AS hits,"
-        f" SUM(CASE WHEN {is_hit} AND NOT ({repeat}) THEN 1 ELSE 0 END) AS visitors,"
-        f" SUM(CASE WHEN {is_hit} THEN 0 ELSE 1 END) AS confirmations,"
-        f" SUM(CASE WHEN {is_hit} THEN 0 ELSE {MICROS} END) AS amount_micros"
-        " FROM livereferrals_event GROUP BY 1, 2, 3, 4, 5"
+        f"CREATE TEMPORARY TABLE bench_sum AS SELECT {dialect.starts_at} AS starts_at, uid AS partner, link_id AS link,"  # noqa: S608 - our own
+        f" CASE confirmed WHEN 0 THEN '' ELSE '{TRIGGER}' END AS trigger, CASE confirmed WHEN 0 THEN '' ELSE '{CURRENCY}' END AS currency,"
+        " events * (1 - confirmed) AS hits, fresh * (1 - confirmed) AS visitors, events * confirmed AS confirmations,"
+        f" events * confirmed * {MICROS} AS amount_micros"
+        f" FROM (SELECT {dialect.hour.format(start=start, step=step)} AS hour, {HIT} % {PARTNERS} AS place, n - {HIT} AS confirmed,"
+        " COUNT(*) AS events, SUM(CASE n % 4 WHEN 0 THEN 0 ELSE 1 END) AS fresh"
+        f" FROM {dialect.series.format(first=1, last=events)} GROUP BY 1, 2, 3) AS sums JOIN bench_place USING (place)"
     )
     # Once for all the totals of days and months, which are few rows.
     _execute(
@@ -290,6 +262,8 @@ def _switches() -> list[tuple[str, str]]:
     return [
         ("PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys = ON"),
         ("PRAGMA synchronous = OFF", "PRAGMA synchronous = FULL"),
+        ("PRAGMA journal_mode = OFF", "PRAGMA journal_mode = WAL"),
+        ("PRAGMA cache_size = -200000", "PRAGMA cache_size = -2000"),
     ]
 
 
