@@ -171,7 +171,7 @@ def _insert(model: type[Model], source: str, where: str, **expressions: str) -> 
     for field in model._meta.concrete_fields:
         if field.primary_key and field.get_internal_type() == "BigAutoField":
             continue
-        columns.append(quote(field.column))
+        columns.append(quote(str(field.column)))
         if field.column in expressions:
             values.append(expressions.pop(field.column).replace("%", "%%"))
         else:
