@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 ONE_IN: Final = timedelta(hours=6)
 """For one endpoint and one cause."""
+SAME_LOOK: Final = timedelta(minutes=1)
+"""Longer than any look of a process takes."""
 FAILING_FOR: Final = timedelta(hours=24)
 OVERDUE_FOR: Final = timedelta(hours=1)
 LOOKED_BACK: Final = timedelta(minutes=10)
@@ -76,8 +78,9 @@ def raise_alert(
     if cause == AlertCause.CHANGED:
         whole = f"{row.text}\n{text}" if row.told_at is None else text
         return bool(old.update(raised_at=now, told_at=None, text=whole[-LONGEST_TEXT:], delivery=delivery))
-    # What is dated later than now was raised before a clock jumped back.
-    if now - ONE_IN < row.raised_at <= now:
+    # What is dated much later than now was raised before a clock jumped back; a little later: by one who has looked at the
+    # same time, and has read the clock after us.
+    if now - ONE_IN < row.raised_at <= now + SAME_LOOK:
         return False
     return bool(old.update(raised_at=now, told_at=None, text=text[:LONGEST_TEXT], delivery=delivery))
 

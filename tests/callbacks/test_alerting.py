@@ -130,6 +130,14 @@ def test_alert_is_raised_again_after_a_clock_has_jumped_back() -> None:
     assert alerting.raise_alert(row.pk, AlertCause.GONE, now=now)
 
 
+def test_alert_of_one_who_has_read_the_clock_later_is_no_jump() -> None:
+    """callback-F20: two processes find it in one moment."""
+    row = make_subscription()
+    now = timezone.now()
+    assert alerting.raise_alert(row.pk, AlertCause.GONE, now=now + timedelta(milliseconds=5))
+    assert not alerting.raise_alert(row.pk, AlertCause.GONE, now=now)
+
+
 def test_changes_are_all_told(heard: list[dict[str, Any]]) -> None:
     """callback-S24: several together as long as they wait, each anew once they were told."""
     row = make_subscription()
