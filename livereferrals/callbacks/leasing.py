@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,6 @@ from livereferrals.callbacks.transactions import alias, short_transaction
 from livereferrals.callbacks.wanting import LEASE, NONSENSE, may_be_served, may_be_tested, wanting
 from livereferrals.events import bulk
 from livereferrals.events.compiled import Compiled, adapted
-from livereferrals.events.pipelines import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,39 +106,45 @@ class Candidate:
 
 
 def lease(
-    *, worker: str, limit: int, failing: int | None = None, only: int | None = None, watch: clock.Watch | None = None
+    *,
+    worker: str,
+    limit: int,
+    failing: int | None = None,
+    only: int | None = None,
+    watch: clock.Watch | None = None,
+    looks_for_gone: bool = True,
 ) -> Leased:
     """Take up to `limit` endpoints that have something due, longest unserved first, for 60 s.
 
     `failing`: how many of them may be such whose last call failed; `only`: no other endpoint than this one; `watch`: who
-    notices when the clock jumps. Two queries in one journey tell who is gone and the time, on SQLite another one whether there
-    is anything; then one short transaction, in which rows that an earlier lease left `sending` are taken back.
+    notices when the clock jumps; `looks_for_gone`: whether workers of this machine that are no more are looked for. One query
+    tells who those are, on SQLite another one whether there is anything; then one short transaction, in which rows that an
+    earlier lease left `sending` are taken back.
     """
     limit = min(limit, AT_ONCE)
     if limit <= 0:
         return NOTHING
     begun = time.monotonic()
-    gone, now = _gone_workers()
-    look = Look(now=now, gone=gone, steady=watch is None or watch.is_steady(now), only=only)
-    if not _is_worth_a_lock(look):
+    gone = _gone_workers() if looks_for_gone else ()
+    if not _is_worth_a_lock(gone, watch=watch, only=only):
         return NOTHING
-    with short_transaction(alias()):
+    with short_transaction(alias(), travels_together=True) as arrive:
         # To begin may have taken long, and others lease and renew meanwhile: by an older time theirs would look like nonsense.
-        look = replace(look, now=clock.now(alias()))
+        look = _look(gone, watch=watch, only=only)
         rows = _picked(look, limit=limit, failing=limit if failing is None else failing)
         if not rows:
             return NOTHING
         token = uuid.uuid4()
         keys = [row.endpoint for row in rows]
-        with together(connections[alias()]):
-            bulk.update(
-                Endpoint,
-                ("lease_token", "lease_until", "leased_by", "last_leased_at"),
-                [(key, token, look.now + LEASE, worker, look.now) for key in keys],
-                keys=("subscription_id",),
-                using=alias(),
-            )
-            is_any_left = losses.is_any_left(alias(), endpoints=keys)
+        bulk.update(
+            Endpoint,
+            ("lease_token", "lease_until", "leased_by", "last_leased_at"),
+            [(key, token, look.now + LEASE, worker, look.now) for key in keys],
+            keys=("subscription_id",),
+            using=alias(),
+        )
+        is_any_left = losses.is_any_left(alias(), endpoints=keys)
+        arrive()
         notices = losses.take_back(alias(), endpoints=keys, now=look.now) if is_any_left else []
         faults.reach(faults.Point.LEASING)
     until = begun + LEASE.total_seconds()
@@ -159,10 +164,16 @@ def lease(
     return Leased(leases=leases, notices=notices)
 
 
-def _is_worth_a_lock(look: Look) -> bool:
+def _look(gone: tuple[str, ...], *, watch: clock.Watch | None, only: int | None) -> Look:
+    now = clock.now(alias())
+    return Look(now=now, gone=gone, steady=watch is None or watch.is_steady(now), only=only)
+
+
+def _is_worth_a_lock(gone: tuple[str, ...], *, watch: clock.Watch | None, only: int | None) -> bool:
     """Whether there seems to be something to take. On SQLite one query: a transaction there stops all other writers."""
     if connections[alias()].vendor == "postgresql":
         return True
+    look = _look(gone, watch=watch, only=only)
     return bool(_asked(_finding(alias(), look.kind, limit=1), look))
 
 
@@ -238,15 +249,13 @@ def room_of(*, failures: int, max_in_flight: int) -> int:
     return 1 if failures >= BREAKER_AFTER else max_in_flight
 
 
-def _gone_workers() -> tuple[tuple[str, ...], datetime]:
-    """Return the holders of leases that ran on this machine and do not any more, and the time. One query, and the clock's."""
-    connection = connections[alias()]
+def _gone_workers() -> tuple[str, ...]:
+    """Return the holders of leases that ran on this machine and do not any more. One query."""
     holders = _holders(alias())
-    with connection.cursor() as cursor, together(connection):
+    with connections[alias()].cursor() as cursor:
         cursor.execute(holders.sql, holders.parameters())
-        now = clock.now(alias())
         names = [name for (name,) in cursor.fetchall()]
-    return tuple(sorted(name for name in names if processes.is_gone(name))), now
+    return tuple(sorted(name for name in names if processes.is_gone(name)))
 
 
 @lru_cache(maxsize=8)

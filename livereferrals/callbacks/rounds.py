@@ -15,7 +15,7 @@ from livereferrals.callbacks.owning import Known
 from livereferrals.callbacks.progress import Progress
 from livereferrals.callbacks.serving import Board
 from livereferrals.callbacks.setting_aside import is_about_data, settle_one_by_one
-from livereferrals.callbacks.timetable import Timetable
+from livereferrals.callbacks.timetable import POLL_S, Timetable
 from livereferrals.events import publisher
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Rounds:
         """Started and not sent: the endpoint and its lease, by delivery."""
         self._timetable = Timetable()
         self._settled = 0
-        self._cleaned_at = float("-inf")
+        self._cleaned_at = self._searched_at = float("-inf")
         self._was_full = self._is_busy = False
         self._has_found = True
 
@@ -100,7 +100,7 @@ class Rounds:
         if is_hinted:
             self._timetable.hint(is_busy=self._settled >= BUSY_RESULTS)
         if now >= self._timetable.next_at or (self._was_full and self._board.room > 0):
-            await self._look(now)
+            await self._look(now, searches=now - self._searched_at >= POLL_S)
         elif more := self._board.hungry(only_more=True):
             await self._read(more)
         await self.settle()
@@ -129,12 +129,16 @@ class Rounds:
 
     # --- finding --------------------------------------------------------------------------------------------------------
 
-    async def _look(self, now: float) -> None:
+    async def _look(self, now: float, *, searches: bool) -> None:
+        """Take on what is due; `searches`: look for what dead processes have left too, which need not be done at every hint."""
         self._timetable.begin(now=now)
         faults.reach(faults.Point.LOOKING)
-        await self._database.call(publisher.publish_left_behind)
+        if searches:
+            await self._database.call(publisher.publish_left_behind)
         room, failing = self._board.room, self._board.room_for_failing
-        leased = await self._database.call(lambda: self._lease(room, failing))
+        leased = await self._database.call(lambda: self._lease(room, failing, searches=searches))
+        if searches:
+            self._searched_at = now
         faults.reach(faults.Point.LEASED)
         self._has_found = bool(leased.leases)
         self._board.add(leased.leases, now=time.monotonic())
@@ -151,8 +155,15 @@ class Rounds:
             await self._database.call(housekeeping.end_unsendable)
 
     @metrics.timed("lease")
-    def _lease(self, room: int, failing: int) -> Leased:
-        return leasing.lease(worker=self._worker, limit=room, failing=failing, only=self._only, watch=self._clock)
+    def _lease(self, room: int, failing: int, *, searches: bool) -> Leased:
+        return leasing.lease(
+            worker=self._worker,
+            limit=room,
+            failing=failing,
+            only=self._only,
+            watch=self._clock,
+            looks_for_gone=searches,
+        )
 
     async def _read(self, endpoints: list[int], *, tests_of: Sequence[int] = ()) -> None:
         if not (endpoints or tests_of):

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from django.db import connections
-
 from livereferrals.callbacks import faults, settling, starting
 from livereferrals.callbacks.health import BREAKER
 from livereferrals.callbacks.leasing import origin_of, room_of
@@ -16,7 +14,6 @@ from livereferrals.callbacks.models import Endpoint
 from livereferrals.callbacks.owning import Known
 from livereferrals.callbacks.transactions import alias, short_transaction
 from livereferrals.callbacks.wanting import LEASE, NONSENSE
-from livereferrals.events.pipelines import together
 
 if TYPE_CHECKING:
     import uuid
@@ -103,7 +100,7 @@ def turn(wish: Wish, *, known: Known | None = None) -> Turn:
 
 def _turn(wish: Wish, known: Known) -> Turn:
     done = Turn()
-    with short_transaction(alias()), together(connections[alias()]):
+    with short_transaction(alias(), travels_together=True):
         begun = time.monotonic()
         owned, now = _lock(wish.tokens, done, known)
         results = [result for result in wish.results if result.job.endpoint not in done.busy]

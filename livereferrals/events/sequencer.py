@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 from django.utils import timezone
 
 from livereferrals.events.fresh import Batch, fresh
@@ -17,6 +17,7 @@ from livereferrals.events.logged import column_list, logged
 from livereferrals.events.models import Event, EventLog
 from livereferrals.events.numbering_postgres import lock_and_number
 from livereferrals.events.pipelines import can_pipeline
+from livereferrals.events.write_lock import write_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def _in_one_journey(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered
 
 
 def _step_by_step(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered:
-    with transaction.atomic(using=connection.alias):
+    with write_transaction(connection.alias):
         return _numbered(connection, tells=tells)
 
 
