@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import Error as DatabaseProblem
@@ -47,9 +48,8 @@ class Publisher:
         self._wanted = threading.Event()
         self._resting = threading.Event()
         self._resting.set()
-        self._also: deque[str] = deque()
-        """What there is to hint at beside the log, once what is committed has its number. No lock, which a fork could copy
-        while it is held: whoever wakes adds, and the thread alone takes away."""
+        self._asked: deque[_Asked] = deque()
+        """No lock, which a fork could copy while it is held: whoever wakes adds, and the thread alone takes away."""
         self._lock = threading.Lock()
         self._pid: int | None = None
 
@@ -72,11 +72,17 @@ class Publisher:
         Args:
             about: what else there is to hint at, beside the log.
         """
-        told = () if about is None else (about,)
+        self._ask(_Asked(about=about))
+
+    def tell(self, number: int) -> None:
+        """Have readers woken for so many events that have their numbers; returns at once."""
+        self._ask(_Asked(about=hints.LOG, numbered=number))
+
+    def _ask(self, asked: _Asked) -> None:
         if self.is_inline:
-            publish_now(also=told)
+            _publish_asked([asked])
             return
-        self._also.extend(told)
+        self._asked.append(asked)
         self._wanted.set()
         if self._pid != os.getpid():
             self._start()
@@ -113,15 +119,15 @@ class Publisher:
 
     def _published(self) -> int | None:
         """Publish what there is; return how many events that were, or nothing where it could not be done."""
-        also = {self._also.popleft() for _ in range(len(self._also))}
+        asked = [self._asked.popleft() for _ in range(len(self._asked))]
         try:
-            return publish_now(also=also)
+            return _publish_asked(asked)
         except DatabaseProblem:  # `InterfaceError`, of a connection that was lost, is no `DatabaseError`
             logger.warning("Events wait for their numbers.", exc_info=True, extra={"action": "sequencer.away"})
         except Exception:
             # The only thread of its kind: if it ended, this process would number nothing any more.
             logger.exception("Events wait for their numbers.", extra={"action": "sequencer.failed"})
-        self._also.extend(also)
+        self._asked.extend(asked)
         return None
 
     @staticmethod
@@ -131,16 +137,32 @@ class Publisher:
         return connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined] # SQLite's
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What one who wakes the publisher wants of it."""
+
+    about: str | None = None
+    """What there is to hint at, beside the log."""
+    numbered: int = 0
+    """How many events have their numbers and are to be told of; none: there is something to number."""
+
+
 publisher = Publisher()
 
 
-def publish_now(*, also: Collection[str] = ()) -> int:
-    """Number what is committed and wake the readers here and, over the channel layer, elsewhere; return how many events.
+def publish_now() -> int:
+    """Number what is committed and wake the readers here and, over the channel layer, elsewhere; return how many events."""
+    return _publish_asked([_Asked()])
 
-    Args:
-        also: what else there is to hint at, whether there was anything to number or not.
-    """
-    return _publish(is_expected=True, also=also)
+
+def _publish_asked(asked: Collection[_Asked]) -> int:
+    """Do what was asked for; return of how many events."""
+    also = {each.about for each in asked if each.about is not None}
+    told = sum(each.numbered for each in asked)
+    if all(each.numbered for each in asked):
+        _hint(also)
+        return told
+    return told + _publish(is_expected=True, also=also)
 
 
 def publish_left_behind() -> None:
@@ -150,13 +172,16 @@ def publish_left_behind() -> None:
 
 def _publish(*, is_expected: bool, also: Collection[str] = ()) -> int:
     numbered = sequencer.number_events(is_expected=is_expected)
-    abouts = [*([hints.LOG] if numbered else []), *also]
+    _hint({*([hints.LOG] if numbered else []), *also})
+    return numbered
+
+
+def _hint(abouts: Collection[str]) -> None:
     # Nobody here waits for a channel layer that may stand still.
     for about in abouts:
         hints.notify(about)
     for about in abouts:
         hints.announce(about)
-    return numbered
 
 
 def wake_after_commit() -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.db import connections, router, transaction
 
-from livereferrals.events.publisher import publisher, wake_after_commit
+from livereferrals.events.publisher import publisher
 from livereferrals.exceptions import HitNotRecordedError
 from livereferrals.signals import hit_recorded
 from livereferrals.tracking.desks import LateError, Limits, NoRoomError
@@ -151,8 +152,8 @@ class HitGroup:
     def _take_over(self, draft: HitDraft, tried: uuid.UUID | None) -> None:
         self._grouping.put(Attempt(draft, tried))
 
-    async def _tell_from_loop(self, hits: Sequence[uuid.UUID]) -> None:
-        publisher.wake()
+    async def _tell_from_loop(self, hits: Sequence[uuid.UUID], has_left: bool) -> None:  # noqa: FBT001 - called by place
+        _publish(len(hits), has_left=has_left)
         if hit_recorded.has_listeners(ReferralHit):
             await asyncio.to_thread(self._telling.give, hits)
 
@@ -184,7 +185,7 @@ class HitGroup:
         hits = [outcome.hit_id for outcome in outcomes if isinstance(outcome, Recorded)]
         if not hits:
             return
-        publisher.wake()
+        _publish(len(hits), has_left=self._hits.has_left)
         if not self._hits.tells and hit_recorded.has_listeners(ReferralHit):
             self._telling.give(hits)
 
@@ -197,10 +198,18 @@ class HitGroup:
         if isinstance(outcome, Exception):
             raise outcome
         alias = router.db_for_write(ReferralHit)
-        transaction.on_commit(wake_after_commit, using=alias, robust=True)
+        transaction.on_commit(partial(_publish, 1, has_left=hits.has_left), using=alias, robust=True)
         if not hits.tells:
             transaction.on_commit(lambda: _tell_host([[outcome.hit_id]]), using=alias, robust=True)
         return outcome
+
+
+def _publish(number: int, *, has_left: bool) -> None:
+    """Have the events of so many hits numbered, and those who follow the log woken."""
+    if has_left:
+        publisher.wake()
+    else:
+        publisher.tell(number)
 
 
 def _tell_host(told: Sequence[Sequence[uuid.UUID]]) -> list[None]:

@@ -67,10 +67,10 @@ HIT: Final[Mapping[str, str | Fixed]] = {
 }
 EVENT: Final[Mapping[str, str | Fixed]] = {
     "id": "event",
-    "seq": Fixed(None),
+    "seq": "seq",
     "type": Fixed(str(EventType.HIT)),
     "occurred_at": "at",
-    "numbered_at": Fixed(None),
+    "numbered_at": "stamp",
     "partner": "partner_uid",
     "link": "link",
     "link_identifier": "link_identifier",

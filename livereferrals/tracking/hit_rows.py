@@ -7,6 +7,8 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from livereferrals import conf, ids
+from livereferrals.events.logged import Logged
+from livereferrals.events.models import EventType
 from livereferrals.tracking import judging, kept
 from livereferrals.tracking.entries import landing, referrer_host
 
@@ -37,6 +39,11 @@ class HitRow(NamedTuple):
     kept: Kept
     data: str
     """The event's data as JSON, exactly that of `entries.hit_entry`."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it has an event: not if a crawler followed, or a rule of the host's has caught it (L-35)."""
+        return not self.draft.bot and not self.draft.flagged_by
 
 
 def carried_pairs(drafts: Sequence[HitDraft]) -> list[Pair]:
@@ -78,6 +85,34 @@ def rows_of(
         data = event_data(said, hit=hit, visitor=visitor, repeat=repeat)
         rows.append(HitRow(draft, hit, ids.new_uuid(), visitor, fresh, repeat, said, data))
     return rows
+
+
+def places_of(rows: Sequence[HitRow]) -> list[int]:
+    """Return which event of the batch that of each row is, from 1; 0 for a row that has none."""
+    number, places = 0, []
+    for row in rows:
+        number += row.is_told
+        places.append(number if row.is_told else 0)
+    return places
+
+
+def logged(rows: Sequence[HitRow], *, after: int) -> list[Logged]:
+    """Return the events of these rows as their readers get them, numbered from `after` on."""
+    return [
+        Logged(
+            seq=after + place,
+            id=row.event,
+            type=EventType.HIT,
+            occurred_at=row.draft.now,
+            partner=row.draft.link.partner_uid,
+            link=row.draft.link.id,
+            link_identifier=row.draft.link.identifier,
+            user="",
+            data=json.loads(row.data),
+        )
+        for row, place in zip(rows, places_of(rows), strict=True)
+        if place
+    ]
 
 
 def event_data(said: Kept, *, hit: uuid.UUID, visitor: uuid.UUID | None, repeat: bool) -> str:

@@ -22,14 +22,16 @@ from livereferrals.tracking.drafts import Recorded
 from livereferrals.tracking.grouping import IDLE_CLOSE_S
 from livereferrals.tracking.hit_rows import rows_of
 from livereferrals.tracking.models import ReferralHit
-from livereferrals.tracking.writing_postgres import UNKNOWN_STATEMENT, Statement, check
+from livereferrals.tracking.writing_postgres import UNKNOWN_STATEMENT, Statement, check, state_of, told
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Awaitable, Callable, Sequence
 
+    from livereferrals.events import direct
     from livereferrals.tracking.desks import Limits
     from livereferrals.tracking.drafts import HitDraft
+    from livereferrals.tracking.hit_rows import HitRow
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class LoopHits:
         loop: asyncio.AbstractEventLoop,
         *,
         limits: Limits,
-        tell: Callable[[Sequence[uuid.UUID]], Awaitable[None]],
+        tell: Callable[[Sequence[uuid.UUID], bool], Awaitable[None]],
         abandon: Callable[[HitDraft, uuid.UUID | None], None],
     ) -> None:
         """Begin nothing yet: the first hit connects.
@@ -53,7 +55,8 @@ class LoopHits:
         Args:
             loop: which runs the calls.
             limits: how much is taken on.
-            tell: called with the hits of each statement, once they are answered; the next one waits for it.
+            tell: called with the hits of each statement, once they are answered, and with whether their events are still
+                to be numbered; the next one waits for it.
             abandon: takes a hit that nobody waits for any more, and whose id if it may be there already.
         """
         self._limits = limits
@@ -63,6 +66,7 @@ class LoopHits:
         self._waiting: list[Asked] = []
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
+        self._has_left = False
         self._idle: asyncio.TimerHandle | None = None
 
     async def record(self, draft: HitDraft) -> Recorded | uuid.UUID:
@@ -126,7 +130,7 @@ class LoopHits:
         self._desk.settle(group, answers)
         if recorded := [answer.hit_id for answer in answers if isinstance(answer, Recorded)]:
             try:
-                await self._tell(recorded)
+                await self._tell(recorded, self._has_left)
             except Exception:  # the answers are out, and the next hits depend on this task
                 logger.exception("What follows hits failed.", extra={"action": "hits.untold"})
 
@@ -137,7 +141,7 @@ class LoopHits:
             async with asyncio.timeout(self._limits.patience_s):
                 if self._session is None:
                     self._session = await Session.opened(self._desk.loop)
-                await self._session.insert(rows)
+                self._has_left = not told(rows, await self._session.insert(rows))
         except TROUBLES as trouble:
             # The thread writes them one by one and says which one it was, or that the database is away.
             logger.info("Hits are left to the thread: %s", trouble, extra={"action": "hits.elsewhere"})
@@ -200,20 +204,20 @@ class Session:
             raise
         return session
 
-    async def insert(self, rows: Sequence[Any]) -> None:
-        """Write the rows in one transaction.
+    async def insert(self, rows: Sequence[HitRow]) -> direct.State | None:
+        """Write the rows in one transaction; return the log as it was before, if that has numbered their events.
 
         Raises:
             psycopg.Error: the server refuses them, or is gone; then nothing more can be asked here.
         """
         self.was_used = True
-        values = self._statement.values(rows)
+        values = self._statement.values(rows, may_number=True)
         if self._statement.is_prepared:
             self._pgconn.send_query_prepared(self._statement.name, values)
         else:
             self._pgconn.send_query_params(self._statement.sql, values)
         try:
-            await self._answered()
+            return state_of(await self._answered())
         except errors.lookup(UNKNOWN_STATEMENT):
             self._statement.give_up_preparing()
             raise
@@ -224,9 +228,9 @@ class Session:
             await self._answered()
             self._statement.is_prepared = True
 
-    async def _answered(self) -> None:
+    async def _answered(self) -> pq.abc.PGresult:
         """Wait for the answer to what was sent, in the manner of libpq's documentation, chapter 32.4."""
-        connection, failed = self._pgconn, None
+        connection, results = self._pgconn, []
         while connection.flush():
             await self._until(self._loop.add_writer, self._loop.remove_writer)
             connection.consume_input()
@@ -237,10 +241,8 @@ class Session:
             result = connection.get_result()
             if result is None:
                 break
-            if result.status != pq.ExecStatus.COMMAND_OK:
-                failed = result
-        if failed is not None:
-            check(failed)
+            results.append(result)
+        return [check(result) for result in results][-1]
 
     async def _until(self, watch: Callable[..., Any], unwatch: Callable[[int], Any]) -> None:
         socket, ready = self._pgconn.socket, self._loop.create_future()

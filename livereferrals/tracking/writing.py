@@ -57,6 +57,9 @@ class Written(NamedTuple):
 class Writer(Protocol):
     """Writes batches; each in one transaction."""
 
+    has_left: bool
+    """Whether events of the last batch are still to be numbered."""
+
     def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> Sequence[Row]:
         """Record the drafts as these hits, in their order."""
 
@@ -67,6 +70,8 @@ class Hits:
     def __init__(self) -> None:
         self._writer: Writer | None = None
         self._connection: Any = None
+        self.has_left = False
+        """Whether the last writing has left events to be numbered."""
 
     @property
     def tells(self) -> bool:
@@ -80,6 +85,7 @@ class Hits:
             drafts: what is to be recorded.
             tried: for each draft the id of a hit that may be there already, if there was an attempt before.
         """
+        self.has_left = False
         hits = [hit or ids.new_uuid() for hit in tried or [None] * len(drafts)]
         if any(tried):
             self._ready()
@@ -96,6 +102,7 @@ class Hits:
 
     def _again(self, drafts: Sequence[HitDraft], hits: Sequence[uuid.UUID]) -> list[Outcome]:
         """Write the drafts over a new connection."""
+        self.has_left = True  # of what the lost one has committed nobody knows
         self._renew()
         try:
             there = self._there(hits)
@@ -128,7 +135,10 @@ class Hits:
     def _batch(self, drafts: Sequence[HitDraft], hits: Sequence[uuid.UUID]) -> list[Outcome]:
         if not drafts:
             return []
-        return [Recorded(row.hit, row.visitor) for row in self._ready().write(drafts, hits=hits)]
+        writer = self._ready()
+        rows = writer.write(drafts, hits=hits)
+        self.has_left = self.has_left or writer.has_left
+        return [Recorded(row.hit, row.visitor) for row in rows]
 
     def _there(self, hits: Sequence[uuid.UUID]) -> dict[uuid.UUID, Recorded]:
         rows = ReferralHit.objects.using(self._connection.alias).filter(pk__in=hits)
@@ -149,6 +159,8 @@ class Hits:
 
 class PlainWriter:
     """Writes hits as the plain way does, in one transaction: for other databases, and for a host with fields of its own."""
+
+    has_left = True
 
     def __init__(self, connection: Any) -> None:
         self._alias: str = connection.alias

@@ -1,16 +1,18 @@
-"""A batch of hits on SQLite: one transaction that takes the write lock at once, and one flush."""
+"""A batch of hits on SQLite: one transaction that takes the write lock at once and numbers its events, and one flush."""
 
 from __future__ import annotations
 
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
 
+from livereferrals.events import direct
 from livereferrals.events.models import Event
 from livereferrals.tracking import hit_columns
 from livereferrals.tracking.hit_columns import Fixed
-from livereferrals.tracking.hit_rows import carried_pairs, rows_of
+from livereferrals.tracking.hit_rows import carried_pairs, logged, places_of, rows_of
 from livereferrals.tracking.models import ReferralHit, Visitor
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
     from livereferrals.tracking.drafts import HitDraft
     from livereferrals.tracking.hit_rows import HitRow, Pair
-
-IMMEDIATE: Final = "IMMEDIATE"
 
 
 class SqliteWriter:
@@ -33,27 +33,42 @@ class SqliteWriter:
         self._read_time: Callable[..., datetime | None] = connection.ops.convert_datetimefield_value
         self._inserts = {model: Insert(connection, model) for model in hit_columns.PLACES}
         self._lookup = _lookup(connection)
+        self._log = direct.OnSqlite(connection)
+        self.has_left = False
 
     def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> list[HitRow]:
-        """Record the drafts in one transaction and return their rows. Three statements, and one for each carried visitor."""
+        """Record the drafts in one transaction and return their rows. Five statements, and one for each carried visitor."""
         connection = self._connection
         connection.ensure_connection()
         if not connection.in_atomic_block and connection.transaction_mode is None:
             # A transaction that begins by reading cannot always become one that writes (SQLite docs, "Isolation").
             connection.transaction_mode = IMMEDIATE
-        pairs = carried_pairs(drafts)
+        pairs, numbers = carried_pairs(drafts), not connection.in_atomic_block
+        # Not `write_transaction`: where one group follows the other, whoever sleeps would never find the lock free.
         with transaction.atomic(using=connection.alias):
             rows = rows_of(drafts, hits=hits, last_follows=self._last_follows(pairs) if pairs else {})
             with connection.wrap_database_errors:
-                self._insert(connection.connection, rows)
+                state = self._insert(connection.connection, rows, numbers=numbers)
+        if state is not None:
+            direct.keep(state, partial(logged, rows, after=state.head))
+        self.has_left = state is None and any(row.is_told for row in rows)
         return rows
 
-    def _insert(self, raw: Any, rows: Sequence[HitRow]) -> None:
-        given = [self._given(row) for row in rows]
+    def _insert(self, raw: Any, rows: Sequence[HitRow], *, numbers: bool) -> direct.State | None:
+        places = places_of(rows)
+        number = max(places)
+        state, stamp = (self._log.state(raw) if numbers and number else None) or (None, None)
+        given = [
+            (*self._given(row), None if state is None else state.head + place, stamp)
+            for row, place in zip(rows, places, strict=True)
+        ]
         fresh = [each for each, row in zip(given, rows, strict=True) if row.fresh]
-        told = [each for each, row in zip(given, rows, strict=True) if not row.draft.bot and not row.draft.flagged_by]
+        told = [each for each, row in zip(given, rows, strict=True) if row.is_told]
         for model, chosen in ((Visitor, fresh), (ReferralHit, given), (Event, told)):
             self._inserts[model].write(raw, chosen)
+        if state is not None and stamp is not None:
+            self._log.forward(raw, number=number, stamp=stamp)
+        return state
 
     def _last_follows(self, pairs: Sequence[Pair]) -> dict[Pair, datetime | None]:
         """Return when the carried visitors that are nobody's last followed; the transaction locks everybody out."""
@@ -86,11 +101,13 @@ class SqliteWriter:
         )
 
 
+IMMEDIATE: Final = "IMMEDIATE"
 GIVEN: Final = (
     "hit", "event", "visitor", "link", "partner", "partner_uid", "link_identifier", "at", "data", "repeat", "bot", "flagged_by",
     "no_consent", "entry_url", "user_agent", "referer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5", "ip", "device",
+    "seq", "stamp",
 )  # fmt: skip
-"""What each row gives, in the order of `_given`."""
+"""What each row gives, in the order of `_given`, and the number of its event."""
 
 
 class Insert:

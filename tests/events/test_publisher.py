@@ -196,6 +196,29 @@ def test_workers_are_woken_when_the_event_has_its_number(monkeypatch: pytest.Mon
 
 
 @pytest.mark.publisher_thread
+def test_events_that_have_their_numbers_are_told_of_and_not_counted_again(
+    hinted: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """feed-18 Readers are woken; the database is not asked, unless something else waits for its number."""
+    asked: list[bool] = []
+    right = sequencer.number_events
+
+    def note(*, is_expected: bool = False) -> int:
+        asked.append(is_expected)
+        return right(is_expected=is_expected)
+
+    monkeypatch.setattr(sequencer, "number_events", note)
+    publisher.tell(3)
+    assert hinted.wait(DEADLINE_S)
+    wait_until(lambda: publisher.is_quiet, what="The end of the work")
+    assert asked == []
+    publisher.tell(3)
+    log.append(make_entry())
+    wait_until(lambda: numbered(1), what="The number")
+    assert set(asked) == {True}
+
+
+@pytest.mark.publisher_thread
 def test_a_listener_that_fails_neither_stops_the_others_nor_the_thread(
     hinted: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
