@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.templates import Database
 
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
-QUICK_SIZES = (10_000, 50_000)
+QUICK_SIZES = (1_000, 10_000)
 LIMITS = {"P18": (10.0, 5.0), "P20": (1.0, 0.3)}
 """Goal and stretch in milliseconds."""
 NAMES: dict[Database, str] = {"postgres": "PostgreSQL", "sqlite": "SQLite"}

@@ -23,7 +23,9 @@ ENDLESS = 10_000_000
 def counts(one: Contender, conditions: Conditions, *, requests: int) -> list[Count]:
     """Count an exact number of hits (a tenth in a quick run), and those of a server that is killed under load."""
     requests = conditions.pick(full=requests, quick=requests // 10)
-    return [exact(one, requests=requests), *killed(one, times=conditions.pick(full=3, quick=1), hits=requests // 5)]
+    # So many that some answers are out when the server dies.
+    hits = max(requests // 5, 4 * CONNECTIONS)
+    return [exact(one, requests=requests), *killed(one, times=conditions.pick(full=3, quick=1), hits=hits)]
 
 
 def exact(one: Contender, *, requests: int) -> Count:

@@ -28,7 +28,7 @@ SETTLE_S = 1.5
 WARM_EVENTS = {OURS: 5, NAIVE: 1, RAW: 5}
 DELAYS = {"p50": 1.5, "p99": 2.0}
 """Goals of the trickle: times the baseline's."""
-NAIVE_EVENTS = {FEW: {"full": 50, "quick": 20}, MANY: {"full": 10, "quick": 4}}
+NAIVE_EVENTS = {FEW: {"full": 50, "quick": 10}, MANY: {"full": 10, "quick": 2}}
 """It is measured with fewer events: it takes 0.1 to 0.4 ms for each and watcher."""
 CROWDS = (10, 50, 200, 1000, 2000)
 

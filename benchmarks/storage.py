@@ -35,7 +35,7 @@ PLACES = {"created_at of hits": (HITS, "created_at"), "seq of events": (EVENTS, 
 def on_postgres(conditions: Conditions) -> Results:
     """Weigh hits, then compare the two kinds of index."""
     set_up(conditions, "postgres")
-    size = conditions.pick(full=1_000_000, quick=50_000)
+    size = conditions.pick(full=1_000_000, quick=10_000)
     fill(conditions, "postgres", size)
     return Results(costs=[*weights(size), *block_ranges()])
 
