@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -254,9 +255,14 @@ def _is_draining() -> bool:
 
 
 def _drain() -> Drain:
+    return _draining()()
+
+
+@cache
+def _draining() -> Callable[[], Drain]:
     from livereferrals.streaming.draining import get_drain
 
-    return get_drain()
+    return get_drain
 
 
 def _is_feed(path_info: str) -> bool:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from livereferrals.events.log import Bounds
     from livereferrals.events.logged import Logged
 
-KEPT: Final = 4
-"""Batches that are kept at most; who is further behind asks the database."""
+KEPT: Final = 4000
+"""Events that are kept, of the latest batches; who is further behind asks the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,8 @@ class Fresh:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._batches: deque[Batch] = deque(maxlen=KEPT)
+        self._batches: deque[Batch] = deque()
+        self._kept = 0
         self._wanted = 0
 
     @property
@@ -57,12 +58,16 @@ class Fresh:
             self._wanted -= 1
             if not self._wanted:
                 self._batches.clear()
+                self._kept = 0
 
     def keep(self, batch: Batch) -> None:
         """Add what has just been numbered and committed."""
         with self._lock:
             if self._wanted:
                 self._batches.append(batch)
+                self._kept += len(batch.events)
+            while self._kept > KEPT and len(self._batches) > 1:
+                self._kept -= len(self._batches.popleft().events)
 
     def after(self, bounds: Bounds, *, position: int) -> list[Batch]:
         """Return the batches that follow `position` without a gap, where the log is as the reader knows it, or later."""

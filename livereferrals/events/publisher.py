@@ -75,7 +75,7 @@ class Publisher:
         self._ask(_Asked(about=about))
 
     def tell(self, number: int) -> None:
-        """Have readers woken for so many events that have their numbers; returns at once."""
+        """Have readers woken for so many events, at least one, that have their numbers; returns at once."""
         self._ask(_Asked(about=hints.LOG, numbered=number))
 
     def _ask(self, asked: _Asked) -> None:

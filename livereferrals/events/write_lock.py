@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import OperationalError, connections, transaction
@@ -59,6 +60,9 @@ def _enter(connection: BaseDatabaseWrapper, stack: contextlib.ExitStack) -> None
                 except OperationalError as error:
                     if not _is_taken(error):
                         raise
+                    # Else the cursor stays with the error in a circle of references. The collector may run in any thread:
+                    # it would wait, and with it the whole interpreter, until this connection, and SQLite, are done waiting.
+                    traceback.clear_frames(error.__traceback__)
                     time.sleep(LOOK_S)
                 else:
                     return

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from asgiref.sync import sync_to_async
@@ -152,8 +151,8 @@ class HitGroup:
     def _take_over(self, draft: HitDraft, tried: uuid.UUID | None) -> None:
         self._grouping.put(Attempt(draft, tried))
 
-    async def _tell_from_loop(self, hits: Sequence[uuid.UUID], has_left: bool) -> None:  # noqa: FBT001 - called by place
-        _publish(len(hits), has_left=has_left)
+    async def _tell_from_loop(self, hits: Sequence[uuid.UUID], numbered: int | None) -> None:
+        _publish(numbered)
         if hit_recorded.has_listeners(ReferralHit):
             await asyncio.to_thread(self._telling.give, hits)
 
@@ -185,7 +184,7 @@ class HitGroup:
         hits = [outcome.hit_id for outcome in outcomes if isinstance(outcome, Recorded)]
         if not hits:
             return
-        _publish(len(hits), has_left=self._hits.has_left)
+        _publish(self._hits.numbered)
         if not self._hits.tells and hit_recorded.has_listeners(ReferralHit):
             self._telling.give(hits)
 
@@ -198,18 +197,18 @@ class HitGroup:
         if isinstance(outcome, Exception):
             raise outcome
         alias = router.db_for_write(ReferralHit)
-        transaction.on_commit(partial(_publish, 1, has_left=hits.has_left), using=alias, robust=True)
+        transaction.on_commit(lambda: _publish(hits.numbered), using=alias, robust=True)
         if not hits.tells:
             transaction.on_commit(lambda: _tell_host([[outcome.hit_id]]), using=alias, robust=True)
         return outcome
 
 
-def _publish(number: int, *, has_left: bool) -> None:
-    """Have the events of so many hits numbered, and those who follow the log woken."""
-    if has_left:
+def _publish(numbered: int | None) -> None:
+    """Have so many events told of, or those that wait for their numbers numbered first."""
+    if numbered is None:
         publisher.wake()
-    else:
-        publisher.tell(number)
+    elif numbered:
+        publisher.tell(numbered)
 
 
 def _tell_host(told: Sequence[Sequence[uuid.UUID]]) -> list[None]:

@@ -47,7 +47,7 @@ class LoopHits:
         loop: asyncio.AbstractEventLoop,
         *,
         limits: Limits,
-        tell: Callable[[Sequence[uuid.UUID], bool], Awaitable[None]],
+        tell: Callable[[Sequence[uuid.UUID], int | None], Awaitable[None]],
         abandon: Callable[[HitDraft, uuid.UUID | None], None],
     ) -> None:
         """Begin nothing yet: the first hit connects.
@@ -55,8 +55,8 @@ class LoopHits:
         Args:
             loop: which runs the calls.
             limits: how much is taken on.
-            tell: called with the hits of each statement, once they are answered, and with whether their events are still
-                to be numbered; the next one waits for it.
+            tell: called with the hits of each statement, once they are answered, and with how many of their events have
+                numbers, or nothing if they wait for them; the next one waits for it.
             abandon: takes a hit that nobody waits for any more, and whose id if it may be there already.
         """
         self._limits = limits
@@ -66,7 +66,7 @@ class LoopHits:
         self._waiting: list[Asked] = []
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
-        self._has_left = False
+        self._numbered: int | None = 0
         self._idle: asyncio.TimerHandle | None = None
 
     async def record(self, draft: HitDraft) -> Recorded | uuid.UUID:
@@ -130,7 +130,7 @@ class LoopHits:
         self._desk.settle(group, answers)
         if recorded := [answer.hit_id for answer in answers if isinstance(answer, Recorded)]:
             try:
-                await self._tell(recorded, self._has_left)
+                await self._tell(recorded, self._numbered)
             except Exception:  # the answers are out, and the next hits depend on this task
                 logger.exception("What follows hits failed.", extra={"action": "hits.untold"})
 
@@ -141,7 +141,7 @@ class LoopHits:
             async with asyncio.timeout(self._limits.patience_s):
                 if self._session is None:
                     self._session = await Session.opened(self._desk.loop)
-                self._has_left = not told(rows, await self._session.insert(rows))
+                self._numbered = told(rows, await self._session.insert(rows))
         except TROUBLES as trouble:
             # The thread writes them one by one and says which one it was, or that the database is away.
             logger.info("Hits are left to the thread: %s", trouble, extra={"action": "hits.elsewhere"})

@@ -57,8 +57,8 @@ class Written(NamedTuple):
 class Writer(Protocol):
     """Writes batches; each in one transaction."""
 
-    has_left: bool
-    """Whether events of the last batch are still to be numbered."""
+    numbered: int | None
+    """How many events of the last batch have their numbers; nothing: they are still to be numbered."""
 
     def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> Sequence[Row]:
         """Record the drafts as these hits, in their order."""
@@ -70,8 +70,8 @@ class Hits:
     def __init__(self) -> None:
         self._writer: Writer | None = None
         self._connection: Any = None
-        self.has_left = False
-        """Whether the last writing has left events to be numbered."""
+        self.numbered: int | None = 0
+        """How many events of the last writing have their numbers; nothing: some are still to be numbered."""
 
     @property
     def tells(self) -> bool:
@@ -85,7 +85,7 @@ class Hits:
             drafts: what is to be recorded.
             tried: for each draft the id of a hit that may be there already, if there was an attempt before.
         """
-        self.has_left = False
+        self.numbered = 0
         hits = [hit or ids.new_uuid() for hit in tried or [None] * len(drafts)]
         if any(tried):
             self._ready()
@@ -102,7 +102,7 @@ class Hits:
 
     def _again(self, drafts: Sequence[HitDraft], hits: Sequence[uuid.UUID]) -> list[Outcome]:
         """Write the drafts over a new connection."""
-        self.has_left = True  # of what the lost one has committed nobody knows
+        self.numbered = None  # of what the lost one has committed nobody knows
         self._renew()
         try:
             there = self._there(hits)
@@ -137,7 +137,7 @@ class Hits:
             return []
         writer = self._ready()
         rows = writer.write(drafts, hits=hits)
-        self.has_left = self.has_left or writer.has_left
+        self.numbered = None if self.numbered is None or writer.numbered is None else self.numbered + writer.numbered
         return [Recorded(row.hit, row.visitor) for row in rows]
 
     def _there(self, hits: Sequence[uuid.UUID]) -> dict[uuid.UUID, Recorded]:
@@ -160,7 +160,7 @@ class Hits:
 class PlainWriter:
     """Writes hits as the plain way does, in one transaction: for other databases, and for a host with fields of its own."""
 
-    has_left = True
+    numbered: int | None = None
 
     def __init__(self, connection: Any) -> None:
         self._alias: str = connection.alias

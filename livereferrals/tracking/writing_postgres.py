@@ -93,7 +93,7 @@ class PostgresWriter:
         self._statement = Statement(connection)
         self._lookup = _lookup(connection)
         self._prepared_on: object = None
-        self.has_left = False
+        self.numbered: int | None = 0
 
     def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> list[HitRow]:
         """Record the drafts in one transaction and return their rows. One statement, two where a visitor is carried."""
@@ -102,12 +102,12 @@ class PostgresWriter:
         if not pairs and not self._connection.in_atomic_block:
             rows = rows_of(drafts, hits=hits, last_follows={})
             state = self._insert(rows, may_number=True)
-            self.has_left = not told(rows, state)
+            self.numbered = told(rows, state)
             return rows
         with transaction.atomic(using=self._connection.alias):
             rows = rows_of(drafts, hits=hits, last_follows=self._last_follows(pairs) if pairs else {})
             self._insert(rows, may_number=False)
-        self.has_left = True
+        self.numbered = None
         return rows
 
     def _last_follows(self, pairs: Sequence[Pair]) -> dict[Pair, datetime | None]:
@@ -137,12 +137,13 @@ class PostgresWriter:
             raise
 
 
-def told(rows: Sequence[HitRow], state: direct.State | None) -> bool:
-    """Tell those who follow the log of a committed batch that has numbered itself; return whether nothing is left to number."""
+def told(rows: Sequence[HitRow], state: direct.State | None) -> int | None:
+    """Hand a committed batch to those who follow the log; return how many events it has numbered, or nothing if they wait."""
+    number = sum(row.is_told for row in rows)
     if state is None:
-        return not any(row.is_told for row in rows)
+        return None if number else 0
     direct.keep(state, partial(logged, rows, after=state.head))
-    return True
+    return number
 
 
 def state_of(result: pq.abc.PGresult) -> direct.State | None:

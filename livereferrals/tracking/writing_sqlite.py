@@ -34,7 +34,7 @@ class SqliteWriter:
         self._inserts = {model: Insert(connection, model) for model in hit_columns.PLACES}
         self._lookup = _lookup(connection)
         self._log = direct.OnSqlite(connection)
-        self.has_left = False
+        self.numbered: int | None = 0
 
     def write(self, drafts: Sequence[HitDraft], *, hits: Sequence[uuid.UUID]) -> list[HitRow]:
         """Record the drafts in one transaction and return their rows. Five statements, and one for each carried visitor."""
@@ -51,7 +51,8 @@ class SqliteWriter:
                 state = self._insert(connection.connection, rows, numbers=numbers)
         if state is not None:
             direct.keep(state, partial(logged, rows, after=state.head))
-        self.has_left = state is None and any(row.is_told for row in rows)
+        number = sum(row.is_told for row in rows)
+        self.numbered = None if state is None and number else number
         return rows
 
     def _insert(self, raw: Any, rows: Sequence[HitRow], *, numbers: bool) -> direct.State | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
+from django.db.backends.utils import CursorWrapper
 
 from livereferrals.events import write_lock
 from livereferrals.events.models import Chore
@@ -78,6 +80,21 @@ def test_lock_is_asked_for_again_and_again() -> None:
     assert set(seen) == {"BEGIN IMMEDIATE"}
     assert patience_ms() == before
     assert set(Chore.objects.values_list("name", flat=True)) == {"held", "written"}
+
+
+@on_sqlite
+def test_looks_at_a_taken_lock_leave_nothing_to_the_collector_of_garbage() -> None:
+    """callback-F42: a cursor that it takes away in another thread stops all of them as long as this one waits"""
+    enough = threading.Event()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(found, CursorWrapper) for found in gc.get_objects())
+        with lock_held(enough), begins(after=5, act=enough), write_transaction("default"):
+            pass
+        assert sum(isinstance(found, CursorWrapper) for found in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 @on_sqlite

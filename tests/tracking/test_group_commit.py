@@ -146,7 +146,7 @@ def test_hit_whose_commit_was_not_heard_of_is_no_second_one() -> None:
         def __init__(self) -> None:
             self.writer: Any = _kind(connection)(connection)
             self.is_deaf = True
-            self.has_left = False
+            self.numbered: int | None = 0
 
         def write(self, *args: Any, **kwargs: Any) -> Any:
             rows = self.writer.write(*args, **kwargs)
@@ -160,7 +160,7 @@ def test_hit_whose_commit_was_not_heard_of_is_no_second_one() -> None:
     deaf = Deaf()
     writing._ready = lambda: deaf  # type: ignore[method-assign] # as a connection does
     outcomes = writing.write([make_draft(link), make_draft(link)])
-    assert writing.has_left, "whether the lost one has numbered them is not known"
+    assert writing.numbered is None, "whether the lost one has numbered them is not known"
     assert {each.hit_id for each in outcomes if isinstance(each, Recorded)} <= set(
         ReferralHit.objects.values_list("pk", flat=True)
     )
