@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from livereferrals.events.logged import Logged
 
-MANY: Final = 32
+MANY: Final = 16
 """So many events are numbered with their batch, however soon after the last one."""
 APART_S: Final = 0.01
 """Fewer are not, before so much time has gone by: the sequencer numbers them with those that come after."""
