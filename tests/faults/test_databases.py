@@ -22,6 +22,7 @@ from tests.callbacks.faulting import worker_connection
 from tests.callbacks.running import owe, reload, running_worker, subscribe, wait_for_state
 from tests.faults.killing import check_books
 from tests.partner import Answer
+from tests.sessions import close_cut_sessions
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def test_connections_that_are_cut_again_and_again_cost_nothing(sink: PartnerSink
             sink.wait_for(calls)
             with connection.cursor() as cursor:
                 cursor.execute(cut)
+            close_cut_sessions()
         wait_until(all_delivered)
     check_books(sink)
     assert len(sink.calls) == 60
