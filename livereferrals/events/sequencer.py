@@ -6,12 +6,14 @@ visible later. A number given after the commit, under a lock, cannot: whoever se
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections, router
 from django.utils import timezone
 
-from livereferrals.events.fresh import Batch, fresh
+from livereferrals.events import direct
+from livereferrals.events.fresh import fresh
 from livereferrals.events.locking import SINGLETON, lock_singleton
 from livereferrals.events.logged import column_list, logged
 from livereferrals.events.models import Event, EventLog
@@ -35,7 +37,7 @@ NUMBER = """
     WHERE {table}.id = chosen.id
 """
 FORWARD = "UPDATE {log} SET head = head + %s, last_numbered_at = %s WHERE id = %s"
-LOG = "epoch, head, oldest, revision, house_key"
+LOG = ", ".join(direct.STATE)
 
 
 class Numbered(NamedTuple):
@@ -81,7 +83,7 @@ def _number_batch(alias: str) -> int:
     numbering = _in_one_journey if can_pipeline(connection) else _step_by_step
     log, rows, numbered = numbering(connection, tells=tells)
     if numbered and tells and not connection.in_atomic_block:
-        _tell(log, rows, alias=alias)
+        direct.keep(direct.State._make(log), partial(logged, rows, using=alias))
     return numbered
 
 
@@ -110,17 +112,3 @@ def _numbered(connection: BaseDatabaseWrapper, *, tells: bool) -> Numbered:
         if numbered:
             cursor.execute(FORWARD.format(log=EventLog._meta.db_table), [numbered, stamp, SINGLETON])
     return Numbered((row.epoch, row.head, row.oldest, row.revision, row.house_key), rows, numbered)
-
-
-def _tell(log: Sequence[Any], rows: Sequence[Sequence[Any]], *, alias: str) -> None:
-    epoch, head, oldest, revision, house_key = log
-    fresh.keep(
-        Batch(
-            epoch=epoch,
-            before=head,
-            oldest=oldest,
-            revision=revision,
-            house_key=house_key,
-            events=logged(rows, using=alias),
-        )
-    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from livereferrals import conf, ids
+from livereferrals.events import direct
 from livereferrals.events.logged import Logged
 from livereferrals.events.models import EventType
 from livereferrals.tracking import judging, kept
@@ -113,6 +115,15 @@ def logged(rows: Sequence[HitRow], *, after: int) -> list[Logged]:
         for row, place in zip(rows, places_of(rows), strict=True)
         if place
     ]
+
+
+def told(rows: Sequence[HitRow], state: direct.State | None) -> int | None:
+    """Hand a committed batch to those who follow the log; return how many events it has numbered, or nothing if they wait."""
+    number = sum(row.is_told for row in rows)
+    if state is None:
+        return None if number else 0
+    direct.keep(state, partial(logged, rows, after=state.head))
+    return number
 
 
 def event_data(said: Kept, *, hit: uuid.UUID, visitor: uuid.UUID | None, repeat: bool) -> str:

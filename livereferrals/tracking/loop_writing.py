@@ -20,9 +20,9 @@ from livereferrals import ids
 from livereferrals.tracking.desks import Asked, Desk
 from livereferrals.tracking.drafts import Recorded
 from livereferrals.tracking.grouping import IDLE_CLOSE_S
-from livereferrals.tracking.hit_rows import rows_of
+from livereferrals.tracking.hit_rows import rows_of, told
 from livereferrals.tracking.models import ReferralHit
-from livereferrals.tracking.writing_postgres import UNKNOWN_STATEMENT, Statement, check, state_of, told
+from livereferrals.tracking.writing_postgres import UNKNOWN_STATEMENT, Statement, check, state_of
 
 if TYPE_CHECKING:
     import uuid

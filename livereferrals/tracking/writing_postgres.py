@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +20,7 @@ from livereferrals.events import direct
 from livereferrals.events.models import Event
 from livereferrals.tracking import hit_columns
 from livereferrals.tracking.hit_columns import Fixed
-from livereferrals.tracking.hit_rows import carried_pairs, logged, places_of, rows_of
+from livereferrals.tracking.hit_rows import carried_pairs, places_of, rows_of, told
 from livereferrals.tracking.models import ReferralHit, Visitor
 
 if TYPE_CHECKING:
@@ -135,15 +134,6 @@ class PostgresWriter:
         except errors.lookup(UNKNOWN_STATEMENT):
             statement.give_up_preparing()
             raise
-
-
-def told(rows: Sequence[HitRow], state: direct.State | None) -> int | None:
-    """Hand a committed batch to those who follow the log; return how many events it has numbered, or nothing if they wait."""
-    number = sum(row.is_told for row in rows)
-    if state is None:
-        return None if number else 0
-    direct.keep(state, partial(logged, rows, after=state.head))
-    return number
 
 
 def state_of(result: pq.abc.PGresult) -> direct.State | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +11,7 @@ from livereferrals.events import direct
 from livereferrals.events.models import Event
 from livereferrals.tracking import hit_columns
 from livereferrals.tracking.hit_columns import Fixed
-from livereferrals.tracking.hit_rows import carried_pairs, logged, places_of, rows_of
+from livereferrals.tracking.hit_rows import carried_pairs, places_of, rows_of, told
 from livereferrals.tracking.models import ReferralHit, Visitor
 
 if TYPE_CHECKING:
@@ -49,10 +48,7 @@ class SqliteWriter:
             rows = rows_of(drafts, hits=hits, last_follows=self._last_follows(pairs) if pairs else {})
             with connection.wrap_database_errors:
                 state = self._insert(connection.connection, rows, numbers=numbers)
-        if state is not None:
-            direct.keep(state, partial(logged, rows, after=state.head))
-        number = sum(row.is_told for row in rows)
-        self.numbered = None if state is None and number else number
+        self.numbered = told(rows, state)
         return rows
 
     def _insert(self, raw: Any, rows: Sequence[HitRow], *, numbers: bool) -> direct.State | None:
@@ -64,8 +60,8 @@ class SqliteWriter:
             for row, place in zip(rows, places, strict=True)
         ]
         fresh = [each for each, row in zip(given, rows, strict=True) if row.fresh]
-        told = [each for each, row in zip(given, rows, strict=True) if row.is_told]
-        for model, chosen in ((Visitor, fresh), (ReferralHit, given), (Event, told)):
+        events = [each for each, row in zip(given, rows, strict=True) if row.is_told]
+        for model, chosen in ((Visitor, fresh), (ReferralHit, given), (Event, events)):
             self._inserts[model].write(raw, chosen)
         if state is not None and stamp is not None:
             self._log.forward(raw, number=number, stamp=stamp)

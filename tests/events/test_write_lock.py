@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +14,7 @@ from django.db.backends.utils import CursorWrapper
 from livereferrals.events import write_lock
 from livereferrals.events.models import Chore
 from livereferrals.events.write_lock import write_transaction
-from tests.waiting import DEADLINE_S
+from tests.sessions import held_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,28 +23,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="SQLite's own lock")
 
 
-@contextmanager
-def lock_held(until: threading.Event) -> Iterator[None]:
+def lock_held(until: threading.Event) -> AbstractContextManager[None]:
     """Have another connection write until the event is set."""
-    held = threading.Event()
-
-    def hold() -> None:
-        try:
-            with transaction.atomic():
-                Chore.objects.create(name="held")
-                held.set()
-                assert until.wait(DEADLINE_S)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(DEADLINE_S)
-    try:
-        yield
-    finally:
-        until.set()
-        thread.join()
+    return held_elsewhere(lambda: Chore.objects.create(name="held"), until=until)
 
 
 @contextmanager

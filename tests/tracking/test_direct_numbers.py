@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,11 +19,12 @@ from livereferrals.tracking.models import ReferralHit
 from livereferrals.tracking.writing import Hits
 from tests.events.load import in_threads
 from tests.factories import make_entry, make_link, make_visitor
+from tests.sessions import held_elsewhere
 from tests.tracking.drafting import make_draft
-from tests.waiting import DEADLINE_S, wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from livereferrals.tracking.drafts import HitDraft
     from livereferrals.tracking.models import ReferralLink
@@ -148,28 +148,9 @@ def test_small_batches_number_themselves_now_and_then_and_large_ones_always(monk
 on_postgres = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one lock for all")
 
 
-@contextmanager
-def log_held() -> Iterator[None]:
+def log_held() -> AbstractContextManager[None]:
     """Have another connection hold the log's row."""
-    held, over = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        try:
-            with transaction.atomic():
-                lock_singleton(EventLog, using="default")
-                held.set()
-                assert over.wait(DEADLINE_S)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert held.wait(DEADLINE_S)
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return held_elsewhere(lambda: lock_singleton(EventLog, using="default"), until=threading.Event())
 
 
 @on_postgres
